@@ -1,0 +1,1 @@
+"""Every algorithm, one file each. Open the file: it reads like its paper."""

@@ -1,0 +1,1 @@
+"""Policy gradients: learn the policy itself."""

@@ -1,0 +1,1 @@
+"""What can be put around any algorithm: `Normalised(ScaledRewards(PPO()))`."""

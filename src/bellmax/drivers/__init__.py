@@ -1,0 +1,1 @@
+"""One round - collect, remember, learn - driven in two places: in the graph, and on the host."""

@@ -1,0 +1,86 @@
+"""The half of a round that does not care where the environment lives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from bellmax.core import Algorithm, Spec, Transition
+from bellmax.experience import Experience
+from bellmax.spaces import zeros
+
+
+def learn(
+    algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array
+) -> tuple[Any, dict[str, Array]]:
+    """As many updates as the algorithm's experience asks for -> state, metrics with a leading axis [updates]."""
+    experience = eats(algorithm)
+
+    def update(state: Any, key: Array) -> tuple[Any, dict[str, Array]]:
+        sample_key, update_key = jax.random.split(key)
+        return algorithm.update(state, experience.sample(buffer, fresh, sample_key), update_key)
+
+    return jax.lax.scan(update, state, jax.random.split(key, experience.updates))
+
+
+def learn_or_keep(
+    algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array
+) -> tuple[Any, dict[str, Array], Array]:
+    """Learn, unless a metric comes out NaN or infinite: then the state stays as it was -> state, mean metrics, sound."""
+    new, metrics = learn(algorithm, state, buffer, fresh, key)
+    means = {name: jnp.mean(jnp.asarray(value, jnp.float32)) for name, value in metrics.items()}
+    sound = jnp.all(jnp.isfinite(jnp.stack([jnp.float32(0), *means.values()])))
+    return jax.tree.map(lambda new, old: jnp.where(sound, new, old), new, state), means, sound
+
+
+def eats(algorithm: Algorithm) -> Experience:
+    """The experience that an algorithm names."""
+    return algorithm.experience  # type: ignore[attr-defined]
+
+
+def round_size(algorithm: Algorithm, num_envs: int) -> int:
+    """Environment steps in one round of collecting (at most, where a round is whole episodes)."""
+    return eats(algorithm).length * num_envs
+
+
+def example_transition(algorithm: Algorithm, state: Any, spec: Spec) -> Transition:
+    """One transition as shapes and dtypes, without leading axes."""
+
+    def make() -> Transition:
+        obs, key = zeros(spec.obs), jax.random.key(0)
+        decision = algorithm.act(state, obs, key, algorithm.begin(state, obs, key))
+        one = jnp.float32(1)
+        return Transition(obs, decision.action, one, one, jnp.bool_(False), obs, decision.extras, one)
+
+    return jax.eval_shape(make)
+
+
+def round_keys(key: Array, round: Array) -> tuple[Array, Array, Array]:
+    """The keys of one round -> for its steps, for its resets, for learning. The same in every driver."""
+    step_key, reset_key, learn_key = jax.random.split(jax.random.fold_in(key, round), 3)
+    return step_key, reset_key, learn_key
+
+
+def step_keys(step_key: Array, t: Array, num_envs: int) -> Array:
+    """The keys of one step, [2, env]: to act with, and for the environments."""
+    return jax.random.split(jax.random.fold_in(step_key, t), (2, num_envs))
+
+
+def begin_all(algorithm: Algorithm, state: Any, obs: Any, key: Array) -> Any:
+    """The memories to start episodes with, one an environment; obs: [env, ...]."""
+    num_envs = jax.tree.leaves(obs)[0].shape[0]
+    return jax.vmap(algorithm.begin, (None, 0, 0))(state, obs, jax.random.split(key, num_envs))
+
+
+def where(mask: Array, new: Any, old: Any) -> Any:
+    """Environment by environment, `new` where mask [env] is True, else `old`."""
+
+    def choose(new: Array, old: Array) -> Array:
+        if jnp.issubdtype(old.dtype, jax.dtypes.prng_key):
+            return jnp.where(mask, new, old)
+        return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+    return jax.tree.map(choose, new, old)

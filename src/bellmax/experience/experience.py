@@ -1,0 +1,41 @@
+"""What drivers ask of an experience."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jax import Array
+
+from bellmax.core import Frozen, Transition
+
+
+class Experience(Frozen):
+    """Collect `length` steps a round; use them once and keep nothing."""
+
+    @property
+    def length(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def updates(self) -> int:
+        return 1
+
+    @property
+    def whole(self) -> bool:
+        return False
+
+    @property
+    def group(self) -> int:
+        return 1
+
+    def empty(self, example: Transition, num_envs: int) -> Any:
+        """The buffer that holds nothing yet. `example`: one transition as shapes, without leading axes."""
+        return None
+
+    def add(self, buffer: Any, fresh: Transition) -> Any:
+        """The buffer with the collected steps [time, env] in it."""
+        return buffer
+
+    def sample(self, buffer: Any, fresh: Transition, key: Array) -> Transition:
+        """A batch to learn from."""
+        return fresh

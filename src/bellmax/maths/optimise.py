@@ -1,0 +1,36 @@
+"""One step of gradient descent: optax's transformations with a learning rate that may be traced."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+Params = TypeVar("Params")
+
+
+def clipped_adam(max_grad_norm: float | Array, epsilon: float = 1e-5) -> optax.GradientTransformation:
+    """Gradients clipped by their global norm, then Adam's direction (Kingma & Ba, 2015), without a rate."""
+    return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.scale_by_adam(eps=epsilon))
+
+
+def clipped_rmsprop(max_grad_norm: float | Array, decay: float = 0.99, epsilon: float = 1e-5) -> optax.GradientTransformation:
+    """Gradients clipped by their global norm, then RMSprop's direction, without a rate."""
+    return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.scale_by_rms(decay=decay, eps=epsilon))
+
+
+def descend(
+    optimizer: optax.GradientTransformation, params: Params, grads: Params, opt_state: Any, learning_rate: float | Array
+) -> tuple[Params, Any]:
+    """params - learning_rate * direction -> (params, opt_state)."""
+    direction, opt_state = optimizer.update(grads, opt_state, params)
+    params = jax.tree.map(lambda p, d: p - learning_rate * d, params, direction)
+    return params, opt_state
+
+
+def global_norm(grads: Any) -> Array:
+    """The length of the gradient, all parameters taken together."""
+    return jnp.sqrt(sum((jnp.sum(jnp.square(x)) for x in jax.tree.leaves(grads)), jnp.zeros(())))

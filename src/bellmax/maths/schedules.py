@@ -1,0 +1,46 @@
+"""Numbers that change while training. Time is counted in environment steps.
+
+A hyperparameter annotated `Scheduled` may be a plain number or a schedule; `at` reads either.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import jax.numpy as jnp
+from jax import Array
+
+from bellmax.core import Frozen
+from bellmax.ranges import Positive, Range
+
+
+class Linear(Frozen):
+    """From `start` to `end` over `steps` environment steps, then `end` for good.
+
+    `steps=None` means the length of the run: the front door fills it in.
+    """
+
+    start: float
+    end: float = 0.0
+    steps: Positive | None = None
+
+
+Scheduled = Annotated[float, Range(0)] | Linear
+
+
+def at(value: float | Array | Linear, steps: float | Array) -> float | Array:
+    """The value after `steps` environment steps."""
+    if not isinstance(value, Linear):
+        return value
+    if value.steps is None:
+        raise ValueError(
+            f"{value} has no length: give Linear(start, end, steps=...), or train through bellmax.train, which fills it in."
+        )
+    taken, length = (jnp.asarray(x, jnp.float32) for x in (steps, value.steps))  # whole numbers above 2^31 overflow
+    progress = jnp.clip(taken / length, 0, 1)
+    return value.start + progress * (value.end - value.start)
+
+
+def resolve(value: object, steps: int) -> object:
+    """A schedule without a length gets `steps`; anything else is returned as it is."""
+    return value.replace(steps=float(steps)) if isinstance(value, Linear) and value.steps is None else value

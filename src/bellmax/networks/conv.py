@@ -1,0 +1,57 @@
+"""Convolutions for pixels."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from bellmax.networks.mlp import orthogonal
+from bellmax.spaces import Box
+
+# (channels, kernel, stride): Mnih et al., 2015 (https://doi.org/10.1038/nature14236); one layer for tiny grids
+# such as MinAtar's, as in Young & Tian, 2019 (https://arxiv.org/abs/1903.03176).
+NATURE = ((32, 8, 4), (64, 4, 2), (64, 3, 1))
+SMALL = ((16, 3, 1),)
+
+
+class Convolutions(eqx.Module):
+    """An image [height, width, channel] or [channel, height, width] -> features [size].
+
+    uint8 pixels are divided by 255. The channel axis is the first if it is smaller than the last, else the last.
+    Images with a side under 36 pixels get one small layer, larger ones the Nature network.
+    """
+
+    kernels: list[Array]
+    biases: list[Array]
+    strides: tuple[int, ...] = eqx.field(static=True)
+    channels_first: bool = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+
+    def __init__(self, key: Array, space: Box):
+        self.channels_first = space.shape[0] < space.shape[-1]
+        height, width, channels = self._height_width_channels(space.shape)
+        layers = NATURE if min(height, width) >= 36 else SMALL
+        keys = jax.random.split(key, len(layers))
+        self.kernels, self.biases = [], []
+        for layer_key, (outputs, kernel, stride) in zip(keys, layers):
+            weight = orthogonal(layer_key, (kernel * kernel * channels, outputs), 2**0.5)
+            self.kernels.append(weight.reshape(kernel, kernel, channels, outputs))
+            self.biases.append(jnp.zeros(outputs))
+            height, width, channels = (height - kernel) // stride + 1, (width - kernel) // stride + 1, outputs
+        self.strides = tuple(stride for _, _, stride in layers)
+        self.size = height * width * channels
+
+    def _height_width_channels(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
+        return (shape[1], shape[2], shape[0]) if self.channels_first else (shape[0], shape[1], shape[2])
+
+    def __call__(self, image: Array) -> Array:
+        x = image / 255.0 if image.dtype == jnp.uint8 else image.astype(jnp.float32)
+        x = (x.transpose(1, 2, 0) if self.channels_first else x)[None]
+        for kernel, bias, stride in zip(self.kernels, self.biases, self.strides):
+            x = jax.lax.conv_general_dilated(
+                x, kernel, (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+            )
+            x = jax.nn.relu(x + bias)
+        return x.reshape(-1)
