@@ -1,8 +1,7 @@
-"""The device's half of the hosted driver: store, learn when the round is full, and act, in one call.
+"""The device's half of the hosted driver: one call a step of the environments.
 
-Everything that stays on the device is a `Carry`. Calls pass it as a flat list of arrays, because flattening a network
-of modules in Python at every environment step would cost more than the step. The list is donated, so the window is
-written in place.
+Within a round the call only acts; the call that ends a round stores, learns and acts, fused. Trees are passed as flat
+lists of arrays, because flattening a network of modules in Python at every step would cost more than the step.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bellmax.core import Algorithm, Decision, Spec, Transition
+from bellmax.core import Algorithm, Spec, Transition
 from bellmax.drivers.learn import begin_all, eats, example_transition, learn_or_keep, round_keys, step_keys, where
-from bellmax.spaces import confine
+from bellmax.spaces import Tree, confine
 
 
 class Run(NamedTuple):
@@ -30,21 +29,19 @@ class Run(NamedTuple):
     sound: Array  # False once a metric was NaN or infinite: the run stands still from there
 
 
-class Carry(NamedTuple):
-    """What stays on the device from one step to the next."""
+class Choice(NamedTuple):
+    """What one step brings back to the host; each leaf is [env, ...]."""
 
-    run: Run
-    window: Transition  # the round so far, [time, env]
-    obs: Any  # what the pending actions were chosen on, [env, ...]
-    pending: Decision  # [env, ...]
+    confined: Any  # the actions, as the environments get them
+    action: Any  # the actions, as they were drawn
+    extras: Any
 
 
-class Answer(NamedTuple):
-    """What one step of every environment brought; each leaf [env, ...]."""
+class Draws(NamedTuple):
+    """The random numbers of one round, drawn in one block, as raw key data."""
 
-    next_obs: Any
-    obs: Any  # what to act on now: next_obs, or the first observation of a new episode
-    flags: Array  # [4, env]: reward, discount, last, weight
+    act: Array  # [time, env, ...]
+    begin: Array
 
 
 def start(algorithm: Algorithm, spec: Spec, key: Array) -> Run:
@@ -55,64 +52,63 @@ def start(algorithm: Algorithm, spec: Spec, key: Array) -> Run:
     return Run(state, buffer, run_key, jnp.int32(0), jnp.bool_(True))
 
 
-def begin(algorithm: Algorithm, spec: Spec, run: Run, obs: Any) -> Carry:
-    """An empty window, and the first actions of fresh episodes that show `obs`."""
-    example = example_transition(algorithm, run.state, spec)
-    rows = eats(algorithm).length, spec.num_envs
-    window = jax.tree.map(lambda x: jnp.zeros((*rows, *x.shape), x.dtype), example)
-    return act(algorithm, Carry(run, window, obs, Decision(None)), obs, jnp.int32(0))
+def draw(algorithm: Algorithm, run: Run, num_envs: int) -> Draws:
+    """The keys of the round that begins, the same as the in-graph driver's."""
+    step_key, begin_key, _ = round_keys(run.key, run.round)
+    keys = jax.vmap(step_keys, (None, 0, None))(step_key, jnp.arange(eats(algorithm).length), num_envs)[:, 0]
+    return Draws(jax.random.key_data(keys), jax.random.key_data(begin_key))
 
 
-def act(algorithm: Algorithm, carry: Carry, obs: Any, t: Array, last: Array | None = None) -> Carry:
-    """Choose the actions of step `t`; memories begin anew where an episode ended (everywhere, if `last` is None)."""
-    step_key, begin_key, _ = round_keys(carry.run.key, carry.run.round)
-    memory = begin_all(algorithm, carry.run.state, obs, jax.random.fold_in(begin_key, t))
-    if last is not None:
-        memory = where(last, memory, carry.pending.memory)
-    keys = step_keys(step_key, t, jax.tree.leaves(obs)[0].shape[0])
-    pending = jax.vmap(algorithm.act, (None, 0, 0, 0))(carry.run.state, obs, keys[0], memory)
-    return carry._replace(obs=obs, pending=pending)
+def act(
+    algorithm: Algorithm, space: Tree, state: Any, draws: Draws, memory: Any, obs: Any, last: Array, t: Array
+) -> tuple[Choice, Any]:
+    """Choose the actions of step `t` -> choice, memories. Memories begin anew where `last`: an episode ended."""
+    begin_key = jax.random.fold_in(jax.random.wrap_key_data(draws.begin), t)
+    memory = where(last, begin_all(algorithm, state, obs, begin_key), memory)
+    keys = jax.random.wrap_key_data(draws.act[t])
+    decision = jax.vmap(algorithm.act, (None, 0, 0, 0))(state, obs, keys, memory)
+    return Choice(confine(space, decision.action), decision.action, decision.extras), decision.memory
 
 
-def store(carry: Carry, answer: Answer, t: Array) -> Transition:
-    """The window with step `t` in it."""
-    reward, discount, last, weight = answer.flags
-    decision = carry.pending
-    row = Transition(
-        carry.obs, decision.action, reward, discount, last > 0, answer.next_obs, decision.extras, weight
-    )
-    return jax.tree.map(lambda rows, new: rows.at[t].set(new.astype(rows.dtype)), carry.window, row)
-
-
-def learn(algorithm: Algorithm, carry: Carry, t: Array) -> tuple[Carry, dict[str, Array]]:
-    """Learn from the window, which is full up to step `t`."""
-    run, window = carry.run, carry.window
-    filled = jnp.arange(window.weight.shape[0])[:, None] <= t
-    window = window._replace(weight=window.weight * filled)
+def learn(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict[str, Array]]:
+    """Learn from one round of steps, [time, env] -> run, metrics."""
     buffer = eats(algorithm).add(run.buffer, window)
     learn_key = round_keys(run.key, run.round)[2]
     state, metrics, sound = learn_or_keep(algorithm, run.state, buffer, window, learn_key)
-    run = Run(state, buffer, run.key, run.round + sound, sound)
-    return carry._replace(run=run, window=window), metrics
+    return Run(state, buffer, run.key, run.round + sound, sound), metrics
 
 
-Step = Callable[..., tuple[list[Array], Any, dict[str, Array], Array]]
+class Calls(NamedTuple):
+    """The compiled calls, for one structure of algorithm and run. All take and return flat lists."""
+
+    begin: Callable[..., Any]  # floats, run, obs -> draws, memory, choice
+    act: Callable[..., Any]  # floats, run, draws, memory, obs, last, t -> memory, choice
+    learn: Callable[..., Any]  # floats, run, window, memory, obs, last -> run, draws, memory, choice, metrics, sound
 
 
 @functools.lru_cache(maxsize=32)
-def compiled(algorithm_tree: Any, carry_tree: Any, action_space: Any) -> tuple[Step, Step]:
-    """The two fused calls, (store and act, store and learn and act), for one structure of algorithm and carry."""
+def compiled(algorithm_tree: Any, run_tree: Any, space: Any, num_envs: int) -> Calls:
+    """The three calls, made once for everything that shares these structures."""
 
-    def step(floats: list[Array], leaves: list[Array], answer: Answer, t: Array, full: bool) -> Any:
-        algorithm, carry = algorithm_tree.unflatten(floats), carry_tree.unflatten(leaves)
-        carry = carry._replace(window=store(carry, answer, t))
-        metrics: dict[str, Array] = {}
-        if full:
-            carry, metrics = learn(algorithm, carry, t)
-        carry = act(algorithm, carry, answer.obs, jnp.where(full, 0, t + 1), answer.flags[2] > 0)
-        action = confine(action_space, carry.pending.action)
-        return jax.tree.leaves(carry), action, metrics, carry.run.sound
+    def begin(floats: list[Array], leaves: list[Array], obs: Any) -> Any:
+        algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
+        draws = draw(algorithm, run, num_envs)
+        memory = begin_all(algorithm, run.state, obs, jax.random.wrap_key_data(draws.begin))
+        choice, memory = act(algorithm, space, run.state, draws, memory, obs, jnp.zeros(num_envs, bool), jnp.int32(0))
+        return draws, memory, choice
 
-    return tuple(  # type: ignore[return-value]
-        jax.jit(functools.partial(step, full=full), donate_argnums=1) for full in (False, True)
-    )
+    def within(
+        floats: list[Array], leaves: list[Array], draws: Draws, memory: Any, obs: Any, last: Array, t: Array
+    ) -> Any:
+        algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
+        choice, memory = act(algorithm, space, run.state, draws, memory, obs, last, t)
+        return memory, choice
+
+    def end(floats: list[Array], leaves: list[Array], window: Transition, memory: Any, obs: Any, last: Array) -> Any:
+        algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
+        run, metrics = learn(algorithm, run, window)
+        draws = draw(algorithm, run, num_envs)
+        choice, memory = act(algorithm, space, run.state, draws, memory, obs, last, jnp.int32(0))
+        return jax.tree.leaves(run), draws, memory, choice, metrics, run.sound
+
+    return Calls(jax.jit(begin), jax.jit(within, donate_argnums=3), jax.jit(end, donate_argnums=(1, 3)))

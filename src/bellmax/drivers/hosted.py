@@ -1,13 +1,12 @@
 """Drive an algorithm in environments that live on the host: Gymnasium, Atari, anything in Python.
 
-The same rounds as `ingraph`, with one device call per step of the environments: what came back is stored, the
-algorithm learns if the round is full, and the next actions are chosen, fused (see `drivers.fused`). Both drivers draw
+The same rounds as `ingraph`, with one device call per step of the environments (see `drivers.fused`). Both drivers draw
 the same random numbers: on a deterministic world they produce the same run.
 """
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import jax
@@ -17,9 +16,8 @@ from jax import Array
 
 from bellmax.core import Algorithm, Spec, Transition
 from bellmax.drivers import fused
-from bellmax.drivers.fused import Answer, Carry, Run
-from bellmax.drivers.learn import eats
-from bellmax.spaces import confine
+from bellmax.drivers.fused import Choice, Run
+from bellmax.drivers.learn import eats, example_transition, round_keys
 
 
 class HostedEnvs(Protocol):
@@ -33,49 +31,62 @@ class HostedEnvs(Protocol):
     def step(self, action: Any) -> Any: ...
 
 
+def never() -> bool:
+    """Go on."""
+    return False
+
+
 class Drive:
     """A run and its environments. `advance` goes on; `run` is what a checkpoint keeps."""
 
     def __init__(self, algorithm: Algorithm, envs: HostedEnvs, key: Array | None = None, run: Run | None = None):
         """Begin with `key`, or go on with the `run` of an earlier drive, in freshly reset environments."""
-        self.algorithm = jax.tree.map(jnp.asarray, algorithm)  # on the device once, not at every step
+        algorithm = jax.tree.map(jnp.asarray, algorithm)  # on the device once, not at every step
         self.envs, self.experience = envs, eats(algorithm)
         self.spec = Spec(envs.spec.obs, envs.spec.action, envs.num_envs)
+        self.total: dict[str, Any] = {}
         if run is None:
-            run = jax.jit(lambda algorithm, key: fused.start(algorithm, self.spec, key))(self.algorithm, key)
-        self._floats, algorithm_tree = jax.tree.flatten(self.algorithm)
-        self._begin = jax.jit(lambda algorithm, run, obs: fused.begin(algorithm, self.spec, run, obs))
-        self._restart(jax.tree.map(jnp.asarray, run))
-        self._step, self._learn = fused.compiled(algorithm_tree, self._tree, envs.spec.action)
-
-    def compile(self) -> None:
-        """Compile both device calls, on a copy of the run that is thrown away."""
-        zeros = np.zeros((4, self.spec.num_envs), np.float32)
-        answer = Answer(self._obs, self._obs, zeros)
-        for call in (self._step, self._learn):
-            jax.block_until_ready(call(self._floats, [x.copy() for x in self._leaves], answer, np.int32(0)))
+            run = jax.jit(lambda algorithm, key: fused.start(algorithm, self.spec, key))(algorithm, key)
+        self._example = example_transition(algorithm, run.state, self.spec)
+        self._leaves, self._tree = jax.tree.flatten(jax.tree.map(jnp.asarray, run))
+        self._floats, floats = jax.tree.flatten(algorithm)
+        self._calls = fused.compiled(floats, self._tree, envs.spec.action, envs.num_envs)
+        self._vacate()
+        self._restart()
 
     @property
     def run(self) -> Run:
-        """The run as it is at the end of a round, on the host."""
-        return jax.device_get(self._carry.run)
+        """The run as it was at the end of the last round, on the host."""
+        return jax.device_get(self._tree.unflatten(self._leaves))
 
     @property
-    def window(self) -> Transition:
-        """The steps of the last round, [time, env], on the host."""
-        return jax.device_get(self._carry.window)
+    def sound(self) -> bool:
+        """Have all metrics been finite?"""
+        return bool(self._tree.unflatten(self._leaves).sound)
 
     @property
-    def _carry(self) -> Carry:
-        return self._tree.unflatten(self._leaves)
+    def learn_key(self) -> Array:
+        """The key that the last round learned, or tried to learn, with."""
+        run = self.run
+        return round_keys(run.key, run.round)[2]
 
-    def advance(self, rounds: int, most_steps: int) -> dict[str, Any]:
-        """Up to `rounds` more rounds, fewer once `most_steps` steps are taken -> metrics summed over the rounds.
+    def compile(self) -> None:
+        """Compile the device calls, on copies that are thrown away."""
+        memory, last = jax.tree.map(jnp.copy, self._memory), np.zeros(self.spec.num_envs, bool)
+        jax.block_until_ready(
+            self._calls.act(self._floats, self._leaves, self._draws, memory, self._obs, last, np.int32(0))
+        )
+        memory, leaves = jax.tree.map(jnp.copy, self._memory), [jnp.copy(x) for x in self._leaves]
+        jax.block_until_ready(self._calls.learn(self._floats, leaves, self.window, memory, self._obs, last))
+
+    def advance(self, rounds: int, most_steps: int, stop: Callable[[], bool] = never) -> dict[str, Any]:
+        """Up to `rounds` more rounds, fewer once `most_steps` steps are taken or `stop()` -> metrics summed over them.
 
         Stops at a round that is not sound: then `run.sound` is False and `window` holds the batch that broke it.
+        If an environment raises, `total` still holds the sums of the rounds that were completed.
         """
-        total: dict[str, Any] = {"steps": 0, "episodes": 0, "score": 0.0, "length": 0, "rounds": 0}
-        while total["rounds"] < rounds and total["steps"] < most_steps:
+        self.total = total = {"steps": 0, "episodes": 0, "score": 0.0, "length": 0, "rounds": 0}
+        while total["rounds"] < rounds and total["steps"] < most_steps and not stop():
             tally, metrics, sound = self._round()
             if not sound:
                 break
@@ -83,44 +94,63 @@ class Drive:
                 total[name] = total.get(name, 0) + value
         return total
 
-    def _restart(self, run: Run) -> None:
-        """New episodes everywhere, an empty window, and the first actions."""
+    def _vacate(self) -> None:
+        """A window that holds nothing: all of weight 0."""
+        rows = self.experience.length, self.spec.num_envs
+        self.window: Transition = jax.tree.map(lambda x: np.zeros((*rows, *x.shape), x.dtype), self._example)
+
+    def _restart(self) -> None:
+        """New episodes everywhere, and the first actions."""
         self._score = np.zeros(self.spec.num_envs)
         self._length = np.zeros(self.spec.num_envs, np.int64)
         self._obs = self.envs.reset(self.experience.group)
-        carry = self._begin(self.algorithm, run, self._obs)
-        self._leaves, self._tree = jax.tree.flatten(carry)
-        self._action = confine(self.spec.action, carry.pending.action)
+        self._draws, self._memory, choice = self._calls.begin(self._floats, self._leaves, self._obs)
+        self._choice: Choice = jax.device_get(choice)
 
     def _round(self) -> tuple[dict[str, Any], dict[str, Array], bool]:
         """Collect a round and learn from it -> tally, metrics, sound."""
         length, whole = self.experience.length, self.experience.whole
+        self._vacate()
         if whole:
-            self._restart(self._carry.run)
+            self._restart()
         tally = {"steps": 0, "episodes": 0, "score": 0.0, "length": 0}
         alive = np.ones(self.spec.num_envs, np.float32)
         for t in range(length):
             full = t == length - 1
-            arrival = self.envs.step(jax.tree.map(np.asarray, self._action))
+            arrival = self.envs.step(self._choice.confined)
             weight, last = arrival.weight * alive, arrival.last
             if whole:
                 last = last | full
                 alive = alive * (1 - last)
                 full = full or not alive.any()
+            self._store(t, arrival, weight, last)
             self._count(tally, arrival.reward, weight > 0, last)
-            flags = np.array([arrival.reward * weight, arrival.discount, last, weight], np.float32)
-            call = self._learn if full else self._step
-            answer = Answer(arrival.next_obs, arrival.obs, flags)
-            self._leaves, self._action, metrics, sound = call(self._floats, self._leaves, answer, np.int32(t))
+            self._obs = arrival.obs
             if full:
                 break
+            rest = self._draws, self._memory, self._obs, last, np.int32(t + 1)
+            self._memory, choice = self._calls.act(self._floats, self._leaves, *rest)
+            self._choice = jax.device_get(choice)
+        rest = self.window, self._memory, self._obs, last
+        answer = self._calls.learn(self._floats, self._leaves, *rest)
+        self._leaves, self._draws, self._memory, choice, metrics, sound = answer
+        self._choice = jax.device_get(choice)
         return tally, metrics, bool(sound)
+
+    def _store(self, t: int, arrival: Any, weight: np.ndarray, last: np.ndarray) -> None:
+        """Write step `t` into the window."""
+        now = self._choice
+        row = Transition(
+            self._obs, now.action, arrival.reward * weight, arrival.discount, last, arrival.next_obs, now.extras, weight
+        )
+        for rows, x in zip(jax.tree.leaves(self.window), jax.tree.leaves(row)):
+            rows[t] = x
 
     def _count(self, tally: dict[str, Any], reward: np.ndarray, real: np.ndarray, last: np.ndarray) -> None:
         """Keep count of scores and lengths, and of the episodes that end here."""
         self._score += reward * real
         self._length += real
-        tally["steps"] += int(real.sum())
+        tally["steps"] += int(np.count_nonzero(real))
         if last.any():
             ended = last & real
             tally["episodes"] += int(ended.sum())

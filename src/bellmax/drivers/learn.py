@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from bellmax.core import Algorithm, Spec, Transition
@@ -84,3 +85,31 @@ def where(mask: Array, new: Any, old: Any) -> Any:
         return jnp.where(mask.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
     return jax.tree.map(choose, new, old)
+
+
+def diagnose(
+    algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array
+) -> tuple[Transition, dict[str, Any]]:
+    """Go through an unsound round again -> the batch that broke it, and a report that says what broke first.
+
+    The report: "quantity" (names, of the batch if that was broken already, else of metrics), "update" (which of the
+    round's updates) and "gradient_step" (the index within it).
+    """
+    metrics = {name: np.asarray(x) for name, x in jax.jit(learn)(algorithm, state, buffer, fresh, key)[1].items()}
+    broken = {name: np.argmin(np.isfinite(x).ravel()) / x.size for name, x in metrics.items() if not _finite(x)}
+    first = min(broken.values(), default=0.0)
+    updates = eats(algorithm).updates
+    update = min(int(first * updates), updates - 1)
+    sample_key = jax.random.split(jax.random.split(key, updates)[update])[0]
+    batch = jax.device_get(eats(algorithm).sample(buffer, fresh, sample_key))
+    in_batch = [name for name in batch._fields if not all(_finite(x) for x in jax.tree.leaves(getattr(batch, name)))]
+    in_metrics = [name for name, when in broken.items() if when == first]
+    in_metrics.sort(key=lambda name: (-metrics[name].size, name == "grad_norm"))
+    steps = max((metrics[name].size for name in in_metrics), default=1)
+    quantity = ", ".join(in_batch) + " of the batch" if in_batch else ", ".join(in_metrics)
+    return batch, {"quantity": quantity, "update": update, "gradient_step": int(first * steps) % max(steps // updates, 1)}
+
+
+def _finite(x: Any) -> bool:
+    x = np.asarray(x)
+    return bool(np.isfinite(x).all()) if np.issubdtype(x.dtype, np.floating) else True

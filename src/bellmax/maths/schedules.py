@@ -5,12 +5,13 @@ A hyperparameter annotated `Scheduled` may be a plain number or a schedule; `at`
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 from jax import Array
 
-from bellmax.core import Frozen
+from bellmax.core import Algorithm, Frozen
 from bellmax.ranges import Positive, Range
 
 
@@ -41,6 +42,13 @@ def at(value: float | Array | Linear, steps: float | Array) -> float | Array:
     return value.start + progress * (value.end - value.start)
 
 
-def resolve(value: object, steps: int) -> object:
-    """A schedule without a length gets `steps`; anything else is returned as it is."""
-    return value.replace(steps=float(steps)) if isinstance(value, Linear) and value.steps is None else value
+def resolve(algorithm: Algorithm, steps: int) -> Algorithm:
+    """The algorithm with a length of `steps` for every schedule that has none."""
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(algorithm):  # type: ignore[arg-type]
+        value = getattr(algorithm, field.name)
+        if isinstance(value, Linear) and value.steps is None:
+            changes[field.name] = value.replace(steps=float(steps))
+        elif isinstance(value, Algorithm):
+            changes[field.name] = resolve(value, steps)
+    return algorithm.replace(**changes)

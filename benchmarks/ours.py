@@ -1,0 +1,108 @@
+"""bellmax's side of the tables, measured like a peer: one JSON argument in, one JSON line out.
+
+`python -m benchmarks.ours '{"what": "speed", ...}'`. The only file of the benchmarks that calls bellmax.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+PYTHON = [sys.executable]
+COMMAND = [*PYTHON, "-m", "benchmarks.ours"]
+IMPORT = [*PYTHON, "-c", "import bellmax"]
+BELLMAX = str(Path(sys.executable).with_name("bellmax"))
+HELP = [BELLMAX, "--help"]
+FIRST_UPDATE = [BELLMAX, "train", "ppo", "CartPole-v1", "--steps", "256", "--quiet", "--folder"]  # the recipe's 8 x 32
+COLD = {"JAX_ENABLE_COMPILATION_CACHE": "false", "JAX_PLATFORMS": "cpu"}  # to compile anew, as the peers do
+
+
+def main(job: dict[str, Any]) -> dict[str, Any]:
+    import jax
+
+    measured = {"speed": speed, "scores": scores, "solve": solve}[job["what"]](job)
+    names = ("bellmax", "jax", "jaxlib", "equinox", "optax", "gymnasium", "gymnax", "numpy")
+    return measured | {"device": jax.devices()[0].device_kind, "versions": {name: version(name) for name in names}}
+
+
+def speed(job: dict[str, Any]) -> dict[str, Any]:
+    """Train twice in this process; the first compiles, the second is timed, as with the peers."""
+    compiling, run = train(job).timing, train(job)
+    running = run.timing
+    return {
+        "steps": running["steps"],  # of all seeds together
+        "seconds": running["run"],
+        "steps_per_second": running["steps"] / running["run"],
+        "compile_seconds": compiling["compile"],
+        "greedy_return": sum(greedy_returns(run, job)) / len(job["seeds"]) if job["episodes"] else None,
+        "seeds": job["seeds"],
+    }
+
+
+def scores(job: dict[str, Any]) -> dict[str, Any]:
+    """The greedy return of every seed after training, a mean of `episodes` episodes."""
+    return {"greedy_returns": greedy_returns(train(job), job), "seeds": job["seeds"]}
+
+
+def greedy_returns(run: Any, job: dict[str, Any]) -> list[float]:
+    """One mean a seed."""
+    import numpy as np
+
+    found = np.asarray(run.evaluate(episodes=job["episodes"]).scores)  # [seed] or [seed, episode]
+    return found.reshape(len(job["seeds"]), -1).mean(axis=1).tolist()
+
+
+def solve(job: dict[str, Any]) -> dict[str, Any]:
+    """The steps every seed took until a greedy evaluation reached `threshold`; null where none did."""
+    run = train(job, evaluate_every=job["evaluate_every"], episodes=job["episodes"])
+    history = [(row["step"], row["scores"]) for row in run.evaluations]  # scores: one mean a seed
+    return {"steps_to_solve": first_reached(history, job["threshold"], len(job["seeds"])), "seeds": job["seeds"]}
+
+
+def first_reached(history: list[tuple[int, list[float]]], threshold: float, seeds: int) -> list[int | None]:
+    """[(steps, [score of each seed])] -> for each seed the first steps with at least `threshold`, None if none."""
+    return [next((step for step, found in sorted(history) if found[seed] >= threshold), None) for seed in range(seeds)]
+
+
+def train(job: dict[str, Any], **more: Any) -> Any:
+    import bellmax
+
+    return bellmax.train(
+        ppo(job),
+        job["env"],
+        steps=job["steps"],
+        num_envs=job["num_envs"],
+        seeds=job["seeds"],
+        folder=None,
+        display="quiet",
+        **more,
+    )
+
+
+def ppo(job: dict[str, Any]) -> Any:
+    """The settings of benchmarks/settings.py in bellmax's words."""
+    from bellmax.algorithms.policy.ppo import PPO
+    from bellmax.experience import Steps
+    from bellmax.maths.schedules import Linear
+
+    return PPO(
+        experience=Steps(job["length"]),
+        gamma=job["gamma"],
+        gae_lambda=job["gae_lambda"],
+        clip=Linear(job["clip"], 0.0),
+        value_weight=job["value_weight"],
+        entropy_weight=job["entropy_weight"],
+        epochs=job["epochs"],
+        minibatches=job["minibatches"],
+        learning_rate=Linear(job["learning_rate"], 0.0),
+        max_grad_norm=job["max_grad_norm"],
+        hidden=tuple(job["hidden"]),
+        activation=job["activation"],
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))))

@@ -1,0 +1,195 @@
+"""Environments by name.
+
+CartPole-v1            Gymnasium's                          find("CartPole-v1")
+bellmax:GridWorld      a world of bellmax's own, in-graph   find("bellmax:GridWorld", size=8)
+gymnax:CartPole-v1     Gymnax's, in-graph                   find("gymnax:CartPole-v1")
+mine:Maze              class or function `Maze` of the module `mine`, in the working directory or installed
+mine:Maze-v0           a Gymnasium id that importing `mine` registers
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+from bellmax.core import Env
+from bellmax.envs.adaptors import MissingDependency
+
+if TYPE_CHECKING:
+    from bellmax.envs.adaptors.gymnasium import HostedSource
+
+# Packages that add ids to Gymnasium's when imported: how their ids look, the module, what to install.
+PLUGINS = (
+    (r"ALE/|.*(NoFrameskip|Deterministic)-v", "ale_py", "ale-py"),
+    (r"MiniGrid-|BabyAI-", "minigrid", "minigrid"),
+    (r"MiniWorld-", "miniworld", "miniworld"),
+    (r"dm_control/", "shimmy", "shimmy[dm-control]"),
+    (r"Fetch|HandReach|HandManip|Adroit|PointMaze|AntMaze|FrankaKitchen", "gymnasium_robotics", "gymnasium-robotics"),
+)
+# Ids that Gymnasium registers without having what they run on: where they live, the module, what to install.
+ENGINES = (
+    ("gymnasium.envs.box2d", "Box2D", "bellmax[box2d]"),
+    ("gymnasium.envs.mujoco", "mujoco", "bellmax[mujoco]"),
+)
+
+
+class UnknownEnvironment(ValueError):
+    """No environment has this name; the message suggests the nearest ones."""
+
+
+def find(env: Any, *, vectorization: str = "auto", **kwargs: Any) -> Env | HostedSource:
+    """The environment that is meant: an in-graph `Env`, or the source of hosted ones.
+
+    `env` is a name (see above), an `Env` or a class of them, or what `HostedSource` takes: a Gymnasium
+    class, factory, object or vector environment. `kwargs` go to the constructor. `vectorization` says
+    how hosted copies run ("auto", "sync" or "async"). Raises `UnknownEnvironment` or `MissingDependency`.
+    """
+    if isinstance(env, str):
+        return _by_name(env.strip(), vectorization, kwargs)
+    if isinstance(env, type) and issubclass(env, Env):
+        return env(**kwargs)
+    from bellmax.envs.adaptors.gymnasium import HostedSource
+
+    if isinstance(env, Env | HostedSource):
+        if kwargs:
+            raise TypeError(f"{type(env).__name__} is already made and takes no {', '.join(kwargs)}.")
+        return env
+    return HostedSource(env, kwargs, vectorization)
+
+
+def known() -> dict[str, list[str]]:
+    """Every name that `find` takes, by source: "bellmax", "gymnasium", and "gymnax" if it is installed."""
+    import gymnasium
+
+    from bellmax.envs import WORLDS
+
+    for _, module, _ in PLUGINS:
+        if _installed(module):
+            importlib.import_module(module)
+    names = {"bellmax": [f"bellmax:{name}" for name in sorted(WORLDS)], "gymnasium": sorted(gymnasium.registry)}
+    try:
+        from bellmax.envs.adaptors import gymnax
+
+        names["gymnax"] = [f"gymnax:{name}" for name in sorted(gymnax.names())]
+    except ImportError:
+        pass
+    return names
+
+
+def _by_name(name: str, vectorization: str, kwargs: dict[str, Any]) -> Env | HostedSource:
+    source, colon, inner = name.partition(":")
+    if colon and source == "bellmax":
+        from bellmax.envs import WORLDS
+
+        if inner not in WORLDS:
+            raise _unknown(name)
+        return WORLDS[inner](**kwargs)
+    if colon and source == "gymnax":
+        return _gymnax(name, inner, kwargs)
+    if not colon:
+        return _gymnasium(name, name, vectorization, kwargs)
+    thing = _attribute(name, source, inner)
+    if thing is not None:
+        return find(thing, vectorization=vectorization, **kwargs)
+    return _gymnasium(name, inner, vectorization, kwargs)
+
+
+def _gymnax(name: str, inner: str, kwargs: dict[str, Any]) -> Env:
+    try:
+        from bellmax.envs.adaptors import gymnax
+
+        names = gymnax.names()
+    except MissingDependency:
+        raise
+    except ImportError as error:
+        raise MissingDependency(f'{name} needs gymnax ({error}): pip install "bellmax[gymnax]"') from error
+    if inner not in names:
+        raise _unknown(name)
+    return gymnax.Gymnax(inner, tuple(kwargs.items()))
+
+
+def _gymnasium(name: str, identity: str, vectorization: str, kwargs: dict[str, Any]) -> HostedSource:
+    import gymnasium
+
+    from bellmax.envs.adaptors.gymnasium import HostedSource
+
+    if identity not in gymnasium.registry:
+        for pattern, module, package in PLUGINS:
+            if re.match(pattern, identity):
+                _require(name, module, package)
+                importlib.import_module(module)
+    if identity not in gymnasium.registry:
+        raise _unknown(name)
+    entry = gymnasium.registry[identity].entry_point
+    for place, module, package in ENGINES:
+        if isinstance(entry, str) and entry.startswith(place):
+            _require(name, module, package)
+    return HostedSource(name, kwargs, vectorization)
+
+
+def _attribute(name: str, module: str, inner: str) -> Any:
+    """What a module calls `inner`; None if it has no such thing. The working directory counts as a place to look."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        found = importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        found = False
+    if not found:
+        raise _unknown(name, f"there is no module {module!r} here or installed")
+    loaded = importlib.import_module(module)
+    return getattr(loaded, inner, None) if inner.isidentifier() else None
+
+
+def _require(name: str, module: str, package: str) -> None:
+    if not _installed(module):
+        raise MissingDependency(f'{name} needs {module}, which is not installed: pip install "{package}"')
+
+
+def _installed(module: str) -> bool:
+    return module in sys.modules or importlib.util.find_spec(module) is not None
+
+
+def _unknown(name: str, reason: str = "") -> UnknownEnvironment:
+    near = nearest(name)
+    module, colon, inner = name.partition(":")
+    if colon and not reason and module not in ("bellmax", "gymnax"):
+        held = [word for word, thing in vars(sys.modules[module]).items() if callable(thing)]
+        near = [f"{module}:{word}" for word in difflib.get_close_matches(inner, held, 2)] + near
+    choices = " or ".join(filter(None, [", ".join(near[:3][:-1]), *near[:3][-1:]]))
+    hint = f"did you mean {choices}?" if near else "`bellmax envs` lists them all."
+    return UnknownEnvironment(f"no environment is called {name!r}{f' ({reason})' if reason else ''}: {hint}")
+
+
+def nearest(name: str, count: int = 4) -> list[str]:
+    """The known names most like `name`, best first; case, version and source count little."""
+    wanted, source = _stem(name), name.partition(":")[0] if ":" in name else ""
+    likeness = {each: _likeness(wanted, _stem(each)) for names in known().values() for each in names}
+
+    def rank(candidate: str) -> tuple[Any, ...]:
+        version = re.search(r"-v(\d+)$", candidate)
+        elsewhere = candidate.partition(":")[0] != source if source else ":" in candidate
+        far = "/" in candidate and "/" not in name
+        return -likeness[candidate], far, elsewhere, -int(version[1]) if version else 0
+
+    best: dict[str, str] = {}  # only the newest version of each
+    for candidate in sorted((each for each in likeness if likeness[each] >= 0.7), key=rank):
+        best.setdefault(re.sub(r"-v\d+$", "", candidate), candidate)
+    return list(best.values())[:count]
+
+
+def _likeness(wanted: str, stem: str) -> float:
+    """1 for the same, above 0.7 for what may have been meant; a beginning is as good as a slip of the finger."""
+    if len(wanted) > 2 and stem.startswith(wanted) and stem != wanted:
+        return 0.85
+    return difflib.SequenceMatcher(None, wanted, stem).ratio()
+
+
+def _stem(name: str) -> str:
+    """The part of a name that people remember: no source, namespace, version, case or punctuation."""
+    return re.sub(r"(-v\d+)$|[^a-z0-9]", "", name.rpartition(":")[2].rpartition("/")[2].lower())

@@ -1,0 +1,121 @@
+"""What a run is asked to do: one value that training, resuming and the run folder share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bellmax.catalogue import algorithm_name
+from bellmax.core import Algorithm, Env
+from bellmax.encode import from_plain, spec_to_plain, to_plain
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which algorithm, where, how long, and when to look at it. Steps are environment steps."""
+
+    algorithm: Algorithm  # schedules have their lengths
+    env: Any  # an Env, or a HostedSource
+    steps: int
+    num_envs: int
+    seeds: tuple[int, ...]
+    log_every: int
+    checkpoint_every: int
+    evaluate_every: int = 0  # 0: never while training
+    evaluation_episodes: int = 100
+    recipe: str | None = None
+    track: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        least = {"steps": 1, "num_envs": 1, "log_every": 1, "checkpoint_every": 1}
+        least |= {"evaluate_every": 0, "evaluation_episodes": 1}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < low:
+                raise ValueError(f"{name} = {value!r}: give a whole number of at least {low}.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or any(seed < 0 for seed in self.seeds):
+            raise ValueError(f"seeds = {list(self.seeds)}: give at least one, each once, none negative.")
+
+    @property
+    def ingraph(self) -> bool:
+        """Does the environment run in the graph?"""
+        return isinstance(self.env, Env)
+
+    @property
+    def env_name(self) -> str:
+        """What to call the environment."""
+        return f"bellmax:{type(self.env).__name__}" if _is_world(self.env) else str(self.env.name)
+
+    @property
+    def algorithm_name(self) -> str:
+        """What to call the algorithm: that of the innermost, without its wrappers."""
+        inner: Any = self.algorithm
+        while isinstance(getattr(inner, "inner", None), Algorithm):
+            inner = inner.inner
+        return algorithm_name(type(inner))
+
+    def config(self, spec: Any) -> dict[str, Any]:
+        """What config.json says."""
+        return {
+            "algorithm": to_plain(self.algorithm),
+            "environment": self._environment(),
+            "driver": "ingraph" if self.ingraph else "hosted",
+            "steps": self.steps,
+            "num_envs": self.num_envs,
+            "seeds": list(self.seeds),
+            "recipe": self.recipe,
+            "log_every": self.log_every,
+            "checkpoint_every": self.checkpoint_every,
+            "evaluate_every": self.evaluate_every,
+            "evaluation_episodes": self.evaluation_episodes,
+            "track": list(self.track),
+            "spec": spec_to_plain(spec),
+        }
+
+    def _environment(self) -> dict[str, Any]:
+        if self.ingraph:
+            ours = type(self.env).__module__.split(".")[0] == "bellmax"
+            return {"name": self.env_name, "env": to_plain(self.env), "again": ours}
+        reference = self.env.reference
+        options = {name: value for name, value in self.env.kwargs.items() if _is_plain(value)}
+        again = reference is not None and options == self.env.kwargs
+        return {"name": reference or self.env_name, "options": options, "again": again}
+
+
+def planned(config: dict[str, Any], algorithm: type[Algorithm] | None = None, env: Any = None) -> Plan:
+    """The plan in a run folder's config. `algorithm` and `env` replace what the config cannot make again."""
+    kinds = {"steps", "num_envs", "log_every", "checkpoint_every", "evaluate_every", "evaluation_episodes", "recipe"}
+    return Plan(
+        algorithm=from_plain(config["algorithm"], algorithm),
+        env=environment(config, env),
+        seeds=tuple(config["seeds"]),
+        track=tuple(config["track"]),
+        **{name: config[name] for name in kinds},
+    )
+
+
+def environment(config: dict[str, Any], env: Any = None) -> Any:
+    """The environment of a run, made again from its config, or `env` if that is given."""
+    from bellmax.envs.names import find
+
+    if env is not None:
+        return find(env)
+    described = config["environment"]
+    if not described["again"]:
+        raise ValueError(
+            f"The environment {described['name']} of this run was made in a program and cannot be made again from its "
+            "name: pass it, as in env=MyEnv."
+        )
+    return from_plain(described["env"]) if "env" in described else find(described["name"], **described["options"])
+
+
+def _is_world(env: Any) -> bool:
+    return isinstance(env, Env) and not isinstance(getattr(env, "name", None), str)
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_is_plain(item) for item in value)
+    return value is None or isinstance(value, str | int | float | bool)
