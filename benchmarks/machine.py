@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def describe() -> dict[str, Any]:
@@ -40,32 +41,38 @@ def cpu_model() -> str:
     return " ".join(filter(None, [known.get("model name", platform.machine()), vectors]))
 
 
-def busy(seconds: float = 0.5) -> float:
-    """The part of all cores' time, 0 to 1, that somebody uses now while we only wait."""
-    before = cpu_times()
-    if before is None:
-        return min(1.0, os.getloadavg()[0] / cores())
-    time.sleep(seconds)
-    after = cpu_times()
-    assert after is not None
-    total, idle = after[0] - before[0], after[1] - before[1]
-    return round(1 - idle / total, 3) if total else 0.0
+class Ticks(NamedTuple):
+    """Clock ticks of all cores since the machine started, and those of the processes we started and that ended."""
+
+    total: float
+    idle: float
+    ours: float
 
 
-def cpu_times() -> tuple[int, int] | None:
-    """Clock ticks since the start, of all cores -> all, idle. None where the system does not count them so."""
+def ticks() -> Ticks | None:
+    """None where the system does not count them as Linux does."""
     counters = Path("/proc/stat")
     if not counters.exists():
         return None
-    ticks = [int(x) for x in counters.read_text(encoding="utf-8").splitlines()[0].split()[1:9]]
-    return sum(ticks), ticks[3] + ticks[4]  # idle, and waiting for a disk
+    counts = [int(x) for x in counters.read_text(encoding="utf-8").splitlines()[0].split()[1:9]]
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ours = (used.ru_utime + used.ru_stime) * os.sysconf("SC_CLK_TCK")
+    return Ticks(sum(counts), counts[3] + counts[4], ours)  # idle: doing nothing, or waiting for a disk
 
 
-def wait_until_quiet(limit: float = 0.1, patience: float = 60.0) -> float:
-    """Wait until others use less than `limit` of the cores, at most `patience` seconds -> what they use."""
+def others(before: Ticks | None, after: Ticks | None) -> float:
+    """The part of all cores' time, 0 to 1, that somebody else used in between; 0 where nobody counts."""
+    if before is None or after is None or after.total == before.total:
+        return 0.0
+    total, idle, ours = (late - early for early, late in zip(before, after))
+    return round(max(0.0, 1 - (idle + ours) / total), 3)
+
+
+def wait_until_quiet(limit: float = 0.1, patience: float = 60.0) -> None:
+    """Wait until others use less than `limit` of the cores, at most `patience` seconds."""
     until = time.monotonic() + patience
-    load = busy()
-    while load > limit and time.monotonic() < until:
-        time.sleep(1.0)
-        load = busy()
-    return load
+    while time.monotonic() < until:
+        before = ticks()
+        time.sleep(0.5)
+        if others(before, ticks()) <= limit:
+            return

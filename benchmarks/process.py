@@ -12,44 +12,63 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from benchmarks.machine import wait_until_quiet
+from benchmarks.machine import others, ticks, wait_until_quiet
 
 ROOT = Path(__file__).resolve().parent.parent
 SHELL_LEAKS = ("XLA_FLAGS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "JAX_COMPILATION_CACHE_DIR", "PYTHONSTARTUP")
+
+DISTURBED = 0.1  # a measurement is made again when others used more of the cores meanwhile
 
 Answer = dict[str, Any]
 
 
 def measure(command: Sequence[str], job: Answer, variables: Mapping[str, str] | None = None, *, limit: float) -> Answer:
-    """Run `command` with `job` as its last argument -> its last line, read as JSON, with "wall" and "busy_before"."""
-    output, spent, load = run([*command, json.dumps(job)], variables, limit=limit)
-    lines = [line for line in output.splitlines() if line.startswith("{")]
+    """Run `command` with `job` as its last argument -> its last line, read as JSON, with "wall" and "others"."""
+    done = run([*command, json.dumps(job)], variables, limit=limit)
+    lines = [line for line in done.output.splitlines() if line.startswith("{")]
     if not lines:
-        raise RuntimeError(f"{shown(command)} ended well but printed no JSON line; it printed: {output[-500:]!r}")
-    return json.loads(lines[-1]) | {"wall": spent, "busy_before": load, "variables": dict(variables or {})}
+        raise RuntimeError(f"{shown(command)} ended well but printed no JSON line; it printed: {done.output[-500:]!r}")
+    return json.loads(lines[-1]) | {"wall": done.seconds, "others": done.others, "variables": dict(variables or {})}
 
 
 def wall(command: Sequence[str], variables: Mapping[str, str] | None = None, *, limit: float = 120) -> Answer:
-    """How long `command` takes from start to exit -> {"seconds", "busy_before"}."""
-    _, spent, load = run(command, variables, limit=limit)
-    return {"seconds": spent, "busy_before": load}
+    """How long `command` takes from start to exit -> {"seconds", "others"}."""
+    done = run(command, variables, limit=limit)
+    return {"seconds": done.seconds, "others": done.others}
 
 
-def run(command: Sequence[str], variables: Mapping[str, str] | None, *, limit: float) -> tuple[str, float, float]:
-    """Run in the repository's root once the machine is quiet -> what it printed, its seconds, the load before it."""
+class Done(NamedTuple):
+    output: str
+    seconds: float
+    others: float  # the part of the cores' time that others used meanwhile
+
+
+def run(command: Sequence[str], variables: Mapping[str, str] | None, *, limit: float, attempts: int = 3) -> Done:
+    """Run in the repository's root once the machine is quiet; again, a few times at most, when others disturbed it."""
+    for attempt in range(1, attempts + 1):
+        wait_until_quiet()
+        before = ticks()
+        done = run_once(command, variables, limit)
+        done = done._replace(others=others(before, ticks()))
+        if done.others <= DISTURBED or attempt == attempts:
+            return done
+        say(f"    others used {done.others:.0%} of the cores meanwhile: measuring again")
+    raise ValueError(f"attempts is {attempts}: it must be at least 1")
+
+
+def run_once(command: Sequence[str], variables: Mapping[str, str] | None, limit: float) -> Done:
+    """Run with the shell's own thread settings taken away and `variables` set."""
     env = {name: value for name, value in os.environ.items() if name not in SHELL_LEAKS} | dict(variables or {})
-    load = wait_until_quiet()
     start = time.perf_counter()
     try:
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
         raise RuntimeError(f"{shown(command)} took longer than its limit of {limit:.0f} s, and was stopped") from None
-    spent = time.perf_counter() - start
     if done.returncode:
         raise RuntimeError(f"{shown(command)} failed with status {done.returncode}:\n{done.stderr[-3000:]}")
-    return done.stdout, spent, load
+    return Done(done.stdout, time.perf_counter() - start, 0.0)
 
 
 def shown(command: Sequence[str]) -> str:

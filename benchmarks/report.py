@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from benchmarks import machine
-from benchmarks.process import ROOT
+from benchmarks.process import DISTURBED, ROOT
 
 RESULTS = ROOT / "docs" / "results"
 HEADER = ("what", "bellmax", "peer", "ratio", "target", "met?")
@@ -95,12 +95,13 @@ def facts(command: str, seeds: str, answers: Sequence[dict[str, Any]], notes: Se
     for answer in answers:
         for name, version in answer.get("versions", {}).items():
             versions.setdefault(name, set()).add(version)
-    load = max((answer.get("busy_before", 0.0) for answer in answers), default=0.0)
+    load = max((answer.get("others", 0.0) for answer in answers), default=0.0)
+    doubt = ": **too much to trust the figures**" if load > DISTURBED else ""
     listed = {
         "command": f"`{command}`",
         "date": here["date"],
         "machine": f"{here['cpu']}, {here['cores']} cores, {here['memory_gib']} GiB, {here['system']}",
-        "others' use of the cores just before a measurement": f"at most {load:.0%}",
+        "others' use of the cores during a measurement": f"at most {load:.0%}{doubt}",
         "versions": ", ".join(f"{name} {' and '.join(sorted(of))}" for name, of in sorted(versions.items())),
         "Python": here["python"],
         "commit": commit(),

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks import peers, ppo_cartpole, process, report
+from benchmarks import machine, peers, ppo_cartpole, process, report
 from benchmarks.ours import first_reached
 from benchmarks.report import Row, Target
 
@@ -15,7 +15,8 @@ INFINITY = float("inf")
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch):
     """These tests time nothing, so they need not wait for the machine."""
-    monkeypatch.setattr(process, "wait_until_quiet", lambda: 0.0)
+    monkeypatch.setattr(process, "wait_until_quiet", lambda: None)
+    monkeypatch.setattr(process, "ticks", lambda: None)
 
 
 def test_the_ratio_is_of_the_medians_and_is_held_against_the_target():
@@ -96,6 +97,25 @@ def test_the_shells_thread_settings_do_not_leak_into_a_measurement(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--nonsense")
     program = "import json, os; print(json.dumps({'flags': os.environ.get('XLA_FLAGS')}))"
     assert process.measure([sys.executable, "-c", program], {}, limit=30)["flags"] is None
+
+
+def test_others_are_whoever_used_the_cores_beside_us():
+    # of 400 ticks 100 were idle and our process took 240: others had 60, 15 %
+    before = machine.Ticks(total=1000, idle=500, ours=10)
+    assert machine.others(before, machine.Ticks(1400, 600, 250)) == 0.15
+    assert machine.others(before, machine.Ticks(1400, 600, 310)) == 0.0
+    assert machine.others(None, None) == 0.0
+
+
+@pytest.mark.parametrize(("loads", "kept", "measured"), [([0.05], 0.05, 1), ([0.9, 0.1], 0.1, 2), ([0.9] * 9, 0.9, 3)])
+def test_a_disturbed_measurement_is_made_again_a_few_times(monkeypatch, loads, kept, measured):
+    found, made = iter(loads), []
+    monkeypatch.setattr(process, "others", lambda before, after: next(found))
+    monkeypatch.setattr(process, "run_once", lambda *_: made.append(1) or process.Done("{}", 1.0, 0.0))
+    assert process.measure(["anything"], {}, limit=1)["others"] == kept
+    assert len(made) == measured
+    facts = report.facts("it", "0", [{"others": kept}], [])
+    assert ("too much to trust" in facts["others' use of the cores during a measurement"]) is (kept > 0.1)
 
 
 def test_a_peer_is_met_at_its_best_threads(monkeypatch):

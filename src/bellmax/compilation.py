@@ -16,7 +16,7 @@ def use_cache() -> Path | None:
     wanted = os.environ.get("BELLMAX_CACHE", "")
     if wanted.lower() in ("off", "0", "no", "false"):
         return None
-    current = jax.config.jax_compilation_cache_dir
+    current = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     if current is not None:
         return Path(current)
     folder = Path(wanted) if wanted else _user_cache() / "bellmax" / "xla"

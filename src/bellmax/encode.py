@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bellmax.core import Algorithm, Frozen, Spec
+from bellmax.core import Frozen, Spec
 from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Tree
 
 SPACES: dict[str, Any] = {kind.__name__: kind for kind in (Discrete, MultiDiscrete, MultiBinary, Box)}

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from bellmax.display import Display, Facts
-from bellmax.plan import Plan, planned
+from bellmax.plan import Plan
 from bellmax.runs import RunFolder, provenance
+from bellmax.runs.folder import Status
 
 
 class SeedFailed(RuntimeError):
@@ -48,7 +49,8 @@ def carry_out(plan: Plan, folder: RunFolder | None, display: Display, load: Call
 
 
 def _train(plan: Plan, folder: RunFolder, children: list[RunFolder], display: Display) -> None:
-    began, status = time.perf_counter(), "failed"
+    began = time.perf_counter()
+    status: Status = "failed"
     where = str(folder.path)
     facts = Facts(
         plan.algorithm_name, plan.env_name, "hosted", plan.steps, plan.num_envs, list(plan.seeds), plan.recipe, where, 0
@@ -133,7 +135,8 @@ class Crew:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"XLA_FLAGS": flags.strip(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            env=os.environ
+            | {"XLA_FLAGS": flags.strip(), "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             start_new_session=True,  # Ctrl-C is the parent's to hear
         )
         say(worker.stdin, {"env": _packed(plan), "parent": os.getpid()})

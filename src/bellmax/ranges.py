@@ -1,6 +1,6 @@
 """The ranges hyperparameters live in, written as annotations and checked on construction.
 
-    gamma: Unit = 0.99            epochs: Count = 4            learning_rate: Positive = 3e-4
+gamma: Unit = 0.99            epochs: Count = 4            learning_rate: Positive = 3e-4
 """
 
 from __future__ import annotations

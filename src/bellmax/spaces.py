@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +71,7 @@ def _fill(bound: float | tuple[float, ...], shape: tuple[int, ...]) -> np.ndarra
     return np.full(shape, bound, np.float64)
 
 
-def is_image(space: Any) -> bool:
+def is_image(space: Any) -> TypeGuard[Box]:
     """Is it a picture: a box with three axes, channels first or last?"""
     return isinstance(space, Box) and len(space.shape) == 3
 
@@ -93,7 +93,7 @@ def zeros(space: Tree) -> Any:
 def sample(space: Tree, key: jax.Array) -> Any:
     """A random element: uniform where it is bounded, standard normal where it is not."""
     leaves, tree = jax.tree.flatten(space, is_leaf=_is_masked)
-    return tree.unflatten([_sample(leaf, key) for leaf, key in zip(leaves, jax.random.split(key, len(leaves)))])
+    return jax.tree.unflatten(tree, [_sample(leaf, k) for leaf, k in zip(leaves, jax.random.split(key, len(leaves)))])
 
 
 def _is_masked(space: Tree) -> bool:

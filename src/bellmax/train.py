@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from bellmax import display as displays
-from bellmax import processes
 from bellmax.algorithms.wrappers.normalised import Normalised
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.catalogue import algorithm_class, algorithm_name
 from bellmax.compilation import use_cache
 from bellmax.core import Algorithm
-from bellmax.display import Display, Facts
-from bellmax.encode import spec_from_plain
-from bellmax.engine import engine, template
 from bellmax.envs.names import find
 from bellmax.maths.schedules import resolve
 from bellmax.plan import Plan, planned
 from bellmax.recipes import find as find_recipe
 from bellmax.run import Run
-from bellmax.runs import MLflow, RunFolder, TensorBoard, WeightsAndBiases, load as load_checkpoint, provenance
-from bellmax.session import Session, latest_score
+from bellmax.runs import RunFolder
+from bellmax.sitting import carry_out
 
 DEFAULT_STEPS = 100_000
 DEFAULT_ENVS = 8
@@ -111,25 +103,6 @@ def resume(
     return carry_out(plan, folder, displays.make(display), checkpoint)
 
 
-def load(
-    path: str | Path, *, checkpoint: str | Path | None = None, algorithm: type[Algorithm] | None = None, env: Any = None
-) -> Run:
-    """A run from its folder, as of its latest checkpoint or the one given. Files from strangers are safe to read."""
-    folder = RunFolder.open(path)
-    plan = planned(folder.config, algorithm, env)
-    spec = spec_from_plain(folder.config["spec"])
-    if folder.children:
-        trees, metas = zip(*(_read(child, planned(child.config, algorithm, env), spec) for child in folder.children))
-        tree = jax.tree.map(lambda *x: np.concatenate([np.asarray(i) for i in x]), *map(_raw, trees))
-        tree = jax.tree.map(_cooked, tree, trees[0])
-        meta = {"taken": [meta["taken"][0] for meta in metas], "seconds": sum(meta["seconds"] for meta in metas)}
-    else:
-        tree, meta = _read(folder, plan, spec, checkpoint)
-    timing = {"compile": 0.0, "run": meta["seconds"], "steps": sum(meta["taken"])}
-    timing["steps_per_second"] = timing["steps"] / meta["seconds"] if meta["seconds"] else 0.0
-    return Run(plan, spec, tree, meta, folder.metrics(), folder.evaluations(), timing, folder)
-
-
 def sweep(algorithm: str | Algorithm, env: Any, over: Mapping[str, Sequence[Any]], **options: Any) -> list[Run]:
     """Train once for every combination of hyperparameters -> runs. Floats do not compile again.
 
@@ -146,66 +119,6 @@ def sweep(algorithm: str | Algorithm, env: Any, over: Mapping[str, Sequence[Any]
     name = options.pop("name", None) or f"sweep-{algorithm_name(type(algorithm))}"
     labels = ["-".join(f"{key}={value}" for key, value in changes.items()) for changes in settings]
     return [train(v, source, name=f"{name}-{label}", **options) for v, label in zip(variants, labels)]
-
-
-def carry_out(plan: Plan, folder: RunFolder | None, display: Display, checkpoint: str | Path | None = None) -> Run:
-    """Train what is left of a plan, and give the run back."""
-    if not plan.ingraph and len(plan.seeds) > 1:
-        return processes.carry_out(plan, folder, display, load)
-    with folder.lock() if folder is not None else contextlib.nullcontext():
-        tree, meta = (None, {}) if folder is None else _latest(folder, plan, checkpoint)
-        made = engine(plan, tree, meta.get("sessions", 0))
-        try:
-            return _sit(plan, folder, display, made, meta)
-        finally:
-            made.close()
-
-
-def _sit(plan: Plan, folder: RunFolder | None, display: Display, made: Any, meta: dict[str, Any]) -> Run:
-    """One sitting: compile, train, and say how it went."""
-    if folder is not None and not (folder.path / "config.json").exists():
-        folder.write_config(plan.config(made.spec) | {"provenance": provenance()})
-    sinks = tuple(_sink(name, folder, plan, meta) for name in plan.track) if folder is not None else ()
-    past = {"taken": meta.get("taken"), "seconds": meta.get("seconds", 0.0), "sessions": meta.get("sessions", 0)}
-    session = Session(plan, made, display, folder, sinks, **past)
-    display.start(facts(plan, folder, min(session.taken)))
-    if meta and not plan.ingraph:
-        display.note("the simulators could not be saved: their episodes start anew")
-    status = "failed"
-    try:
-        if folder is not None:
-            folder.status = "running"
-        session.compile()
-        session.go()
-        status = "finished"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    finally:
-        if folder is not None:
-            folder.status = status
-        for sink in sinks:
-            sink.close()
-        display.finish(summary(session, status, folder))
-    rows = folder.metrics() if folder is not None else session.rows
-    evaluations = folder.evaluations() if folder is not None else session.evaluations
-    meta = {"taken": session.taken, "seconds": session.seconds, "sessions": session.sessions}
-    return Run(plan, made.spec, made.tree(), meta, rows, evaluations, session.timing, folder)
-
-
-def facts(plan: Plan, folder: RunFolder | None, taken: int) -> Facts:
-    """What a display shows first."""
-    driver = "ingraph" if plan.ingraph else "hosted"
-    where = str(folder.path) if folder is not None else None
-    return Facts(
-        plan.algorithm_name, plan.env_name, driver, plan.steps, plan.num_envs, list(plan.seeds), plan.recipe, where, taken
-    )
-
-
-def summary(session: Session, status: str, folder: RunFolder | None) -> dict[str, Any]:
-    """What a display shows last."""
-    score = latest_score(session.rows, session.plan.seeds)
-    return {"status": status, **session.timing, "score": score, "folder": str(folder.path) if folder else None}
 
 
 def source_name(source: Any) -> str:
@@ -252,43 +165,3 @@ def _trackers(track: Sequence[str]) -> tuple[str, ...]:
 
 def _folder(root: str | Path, name: str | None, plan: Plan) -> RunFolder:
     return RunFolder.create(root, name or f"{plan.algorithm_name}-{plan.env_name}", stamp=name is None)
-
-
-def _sink(name: str, folder: RunFolder, plan: Plan, meta: dict[str, Any]) -> Any:
-    if name == "tensorboard":
-        return TensorBoard(folder.tensorboard, resumed_at=min(meta["taken"]) if meta else None)
-    config = folder.config
-    return {"wandb": WeightsAndBiases, "mlflow": MLflow}[name]("bellmax", folder.path.name, config)
-
-
-def _latest(folder: RunFolder, plan: Plan, checkpoint: str | Path | None) -> tuple[Any, dict[str, Any]]:
-    """The tree to go on with and what was done before; nothing for a run that never saved."""
-    if not (folder.path / "config.json").exists() or (checkpoint is None and folder.checkpoints.latest() is None):
-        return None, {}
-    tree, meta = _read(folder, plan, spec_from_plain(folder.config["spec"]), checkpoint)
-    for seed, taken in zip(plan.seeds, meta["taken"]):
-        folder.rewind(taken, seed)
-    folder.checkpoints.rewind(max(meta["taken"]))
-    return tree, meta
-
-
-def _read(
-    folder: RunFolder, plan: Plan, spec: Any, checkpoint: str | Path | None = None
-) -> tuple[Any, dict[str, Any]]:
-    found = checkpoint or folder.checkpoints.latest()
-    if found is None:
-        raise ValueError(f"{folder.path} holds no checkpoint: nothing was trained there yet; use bellmax resume.")
-    return load_checkpoint(found, template(plan, spec))
-
-
-def _raw(tree: Any) -> Any:
-    """Random keys as plain numbers."""
-    return jax.tree.map(lambda x: jax.random.key_data(x) if _is_key(x) else x, tree)
-
-
-def _cooked(x: Any, like: Any) -> Any:
-    return jax.random.wrap_key_data(x) if _is_key(like) else x
-
-
-def _is_key(x: Any) -> bool:
-    return isinstance(x, jax.Array) and jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key)

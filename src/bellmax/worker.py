@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from typing import Any
 
 from bellmax.compilation import use_cache
@@ -17,7 +18,7 @@ from bellmax.display import Facts
 from bellmax.plan import planned
 from bellmax.processes import say
 from bellmax.runs import RunFolder
-from bellmax.train import carry_out
+from bellmax.sitting import carry_out
 
 
 class _Teller:
@@ -26,13 +27,13 @@ class _Teller:
     def start(self, facts: Facts) -> None: ...
     def compiling(self) -> None: ...
     def compiled(self, seconds: float) -> None: ...
-    def finish(self, summary: dict[str, Any]) -> None: ...
+    def finish(self, summary: Mapping[str, Any]) -> None: ...
 
-    def row(self, row: dict[str, Any]) -> None:
-        say(sys.stdout, {"event": "row"} | row)
+    def row(self, row: Mapping[str, Any]) -> None:
+        say(sys.stdout, {"event": "row", **row})
 
-    def evaluation(self, row: dict[str, Any]) -> None:
-        say(sys.stdout, {"event": "evaluation"} | row)
+    def evaluation(self, row: Mapping[str, Any]) -> None:
+        say(sys.stdout, {"event": "evaluation", **row})
 
     def note(self, text: str) -> None:
         say(sys.stdout, {"event": "note", "text": text})

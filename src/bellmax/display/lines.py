@@ -50,8 +50,8 @@ class Lines:
             self._printed = reached
             speed = f"{progress.speed:,.0f} steps/s" if progress.speed else "- steps/s"
             steps = f"{progress.total // len(progress.facts.seeds):>{len(f'{progress.facts.steps:,}')},} steps"
-            left = f"{duration(progress.seconds_left)} left"
-            self._say(f"{progress.fraction:4.0%}  {steps}  score {number(progress.score):>8}  {speed:>17}  {left}")
+            left = f"  {duration(progress.seconds_left)} left" if progress.fraction < 1 else ""
+            self._say(f"{progress.fraction:4.0%}  {steps}  score {number(progress.score):>8}  {speed:>17}{left}")
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
         several = self._progress is not None and len(self._progress.facts.seeds) > 1
@@ -73,7 +73,7 @@ def closing(summary: Mapping[str, Any]) -> str:
     speed = summary.get("steps_per_second")
     words = [f"{summary.get('steps') or 0:,} steps in {duration(summary.get('run'))}"]
     words[0] += f" ({speed:,.0f} steps/s)" if speed else ""
-    words += [f"{duration(summary['compile'])} compiling"] if summary.get("compile") is not None else []
+    words += [f"{duration(summary['compile'])} compiling"] if summary.get("compile") else []
     words += [f"score {number(summary['score'])}"] if summary.get("score") is not None else []
     return f"{summary.get('status', 'finished')}: {', '.join(words)}"
 

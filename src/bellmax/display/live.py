@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -17,7 +18,7 @@ from rich.text import Text
 
 from bellmax.display.progress import Progress
 from bellmax.display.protocol import Facts
-from bellmax.display.screen import LABEL, Screen
+from bellmax.display.screen import Screen
 
 FASTEST = 0.125  # seconds between two pictures
 SHARE = 0.02  # of one core, that drawing may take
@@ -73,7 +74,8 @@ class Live:
         if self._thread is not None:
             self._thread.join()
         if self._live is not None:
-            self._live.stop()  # draws too
+            with contextlib.suppress(OSError, ValueError):  # nobody is there to see it
+                self._live.stop()  # draws too
         self._thread = self._live = None
 
     def _picture(self) -> Screen | Text:

@@ -10,7 +10,7 @@ from typing import Any
 from bellmax.display.protocol import Facts
 
 FINEST = 256  # parts that a score history is kept in, however long the run
-_WINDOW = 15.0  # seconds over which speed is measured
+_WINDOW = 15.0  # seconds: what is left is judged by these last
 _STANDARD = ("seed", "step", "score", "length", "episodes", "time", "steps_per_second")
 
 
@@ -47,9 +47,9 @@ class Progress:
         self.facts, self._clock = facts, clock
         self.taken = dict.fromkeys(facts.seeds, facts.taken)
         self.scores: dict[int, float] = {}
-        self.best: dict[int, float] = {}
         self.latest: dict[int, Mapping[str, Any]] = {}
         self.evaluations: dict[int, Mapping[str, Any]] = {}
+        self._rates: dict[int, float] = {}
         self.history = History()
         self.seed_histories = {seed: History() for seed in facts.seeds} if len(facts.seeds) <= 8 else {}
         self.compile_seconds: float | None = None
@@ -71,11 +71,13 @@ class Progress:
         self.latest[seed] = row
         if score is not None and score == score:  # NaN is not equal to itself
             self.scores[seed] = score
-            self.best[seed] = max(score, self.best.get(seed, score))
             part = step / max(self.facts.steps, 1)
             self.history.add(part, score)
             if seed in self.seed_histories:
                 self.seed_histories[seed].add(part, score)
+        rate = row.get("steps_per_second")
+        if rate:
+            self._rates[seed] = 0.8 * self._rates.get(seed, rate) + 0.2 * rate
         self._mark()
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
@@ -92,7 +94,7 @@ class Progress:
     @property
     def total(self) -> int:
         """Steps of all seeds together."""
-        return sum(self.taken.values())
+        return sum(list(self.taken.values()))
 
     @property
     def goal(self) -> int:
@@ -116,21 +118,25 @@ class Progress:
 
     @property
     def speed(self) -> float | None:
-        """Steps of all seeds together in a second, lately."""
-        (begin, first), (end, last) = self._marks[0], self._marks[-1]
-        return (last - first) / (end - begin) if end > begin else None
+        """Steps that all seeds together take in a second of running, lately."""
+        going = [rate for seed, rate in list(self._rates.items()) if self.taken[seed] < self.facts.steps]
+        rates = going or list(self._rates.values())
+        return sum(rates) if rates else None
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until the run is done, if it goes on like this."""
-        if not self.speed:
+        """Seconds by the clock until the run is done, evaluations and all, if it goes on like this."""
+        (begin, first), (end, last) = self._marks[0], self._marks[-1]
+        if last <= first or end <= begin:
             return None
-        return max((self.goal - self.total) / self.speed - (self._clock() - self._marks[-1][0]), 0.0)
+        left = (self.goal - self.total) * (end - begin) / (last - first)
+        return max(left - (self._clock() - end), 0.0)
 
     @property
     def score(self) -> float | None:
         """The mean over seeds of the latest score."""
-        return sum(self.scores.values()) / len(self.scores) if self.scores else None
+        scores = list(self.scores.values())  # a copy: rows come in while another thread draws
+        return sum(scores) / len(scores) if scores else None
 
     @property
     def metrics(self) -> dict[str, float]:

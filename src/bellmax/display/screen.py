@@ -15,11 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from bellmax.display.progress import History, Progress
-from bellmax.display.words import LEVELS, PLAIN_LEVELS, count, duration, number, seeds, sparkline
+from bellmax.display.words import count, duration, number, seeds
+from bellmax.report.sparklines import sparkline
 
 WIDEST = 120  # columns; on a wider terminal the eye would have to travel
 LABEL, SCORE, CURVE = "dim", "bold green", "green"
 COLOURS = {"finished": "green", "interrupted": "yellow", "failed": "red"}
+PLAIN = str.maketrans("▁▂▃▄▅▆▇█", ".:-=+*#@")
 SHOWN = 9  # metrics
 # Shown first, in this order; the rest as they come.
 FIRST = ("entropy", "kl", "clip_fraction", "explained_variance", "value_error", "surrogate", "grad_norm")
@@ -35,11 +37,11 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = min(options.max_width, WIDEST)
-        levels = PLAIN_LEVELS if options.ascii_only else LEVELS
-        parts = [header(self.progress), bar(self.progress), self._pace(), Text(), scores(self.progress, width, levels)]
+        parts = [header(self.progress), bar(self.progress), self._pace(), Text(), scores(self.progress, width, options.ascii_only)]
         metrics = self.progress.metrics
         parts += [Text(), table(metrics, width)] if metrics else []
         parts += [Text(), ending(self.summary, self.progress)] if self.summary is not None else []
+        parts += [Text()]  # a short last line: the ^C that a terminal shows would otherwise wrap, and push the picture up
         yield from console.render(Group(*parts), options.update(width=width))
 
     def _pace(self) -> RenderableType:
@@ -52,7 +54,7 @@ class Screen:
         words = [f"compiled in {duration(progress.compile_seconds)}"] if progress.compile_seconds is not None else []
         words += [] if over else [f"running {duration(progress.seconds)}"]
         words += [f"{progress.speed:,.0f} steps/s"] if progress.speed and not over else []
-        words += [f"{duration(progress.seconds_left)} left"] if progress.speed and not over else []
+        words += [f"{duration(progress.seconds_left)} left"] if progress.seconds_left is not None and not over else []
         return Padding(Text("  ·  ".join(words), LABEL, no_wrap=True, overflow="ellipsis"), (0, 2))
 
 
@@ -83,17 +85,17 @@ def bar(progress: Progress) -> RenderableType:
     return Padding(line, (0, 2))
 
 
-def scores(progress: Progress, width: int, levels: str) -> RenderableType:
+def scores(progress: Progress, width: int, plain: bool) -> RenderableType:
     """How well it goes: the mean over seeds, each seed if they are few, and what evaluations found."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=LABEL, no_wrap=True)
     grid.add_column(justify="right", no_wrap=True, min_width=8)
     grid.add_column(no_wrap=True, overflow="ellipsis")
     room = max(min(width - 29, 64), 8)
-    grid.add_row("score", Text(number(progress.score), SCORE), curve(progress.history, room, levels))
+    grid.add_row("score", Text(number(progress.score), SCORE), curve(progress.history, room, plain))
     if len(progress.facts.seeds) > 1:
         for seed, history in progress.seed_histories.items():
-            grid.add_row(f"  seed {seed}", number(progress.scores.get(seed)), curve(history, room, levels))
+            grid.add_row(f"  seed {seed}", number(progress.scores.get(seed)), curve(history, room, plain))
         if not progress.seed_histories and progress.scores:
             grid.add_row("  seeds", "", spread(list(progress.scores.values())))
     if progress.evaluations:
@@ -101,9 +103,10 @@ def scores(progress: Progress, width: int, levels: str) -> RenderableType:
     return Padding(grid, (0, 2))
 
 
-def curve(history: History, width: int, levels: str) -> Text:
-    """The score so far; the room to its right is the part of the run still to come."""
-    return Text(sparkline(history.curve(width), levels), CURVE)
+def curve(history: History, width: int, plain: bool) -> Text:
+    """The score so far; the room to its right is the part of the run still to come. plain: no blocks, only ASCII."""
+    drawn = sparkline(history.curve(width), width)
+    return Text(drawn.translate(PLAIN) if plain else drawn, CURVE)
 
 
 def spread(values: list[float]) -> str:
@@ -144,6 +147,6 @@ def ending(summary: Mapping[str, Any], progress: Progress) -> RenderableType:
     words += [f"{speed:,.0f} steps/s"] if speed else []
     said = Text.assemble((status, f"bold {COLOURS.get(status, 'green')}"), "  ", "  ·  ".join(words))
     folder = summary.get("folder") or progress.facts.folder
-    verb = "watch" if status == "finished" else "resume"
-    hint = [Text(f"bellmax {verb} {folder}", LABEL, overflow="fold")] if folder else []
+    shown = folder and status == "finished"
+    hint = [Text(f"bellmax watch {folder}", LABEL, overflow="fold")] if shown else []
     return Padding(Group(said, *hint), (0, 2))

@@ -119,9 +119,7 @@ def _begin(algorithm: Algorithm, state: Any, obs: Any, key: Array) -> Any:
 
 
 @jax.jit
-def _begin_again(
-    algorithm: Algorithm, state: Any, obs: Any, memory: Any, last: Array, key: Array, t: Array
-) -> Any:
+def _begin_again(algorithm: Algorithm, state: Any, obs: Any, memory: Any, last: Array, key: Array, t: Array) -> Any:
     return where(last, begin_all(algorithm, state, obs, jax.random.fold_in(jax.random.fold_in(key, 1), t)), memory)
 
 

@@ -14,8 +14,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax import Array
 
 from bellmax.core import Algorithm, Env
 from bellmax.drivers import ingraph
@@ -59,7 +57,7 @@ class Fleet:
             most = jnp.asarray([min(most, 2**31 - 1) for most in most_steps], jnp.int32)
             self._runs[0], totals = ingraph.advance(self._together, self.env, self._runs[0], jnp.int32(rounds), most)
             totals = jax.device_get(totals)
-            return [jax.tree.map(lambda x: x[i], totals) for i in range(len(self.algorithms))]
+            return unstack(totals, len(self.algorithms))
 
         def one(index: int) -> Totals:
             most = jnp.int32(min(most_steps[index], 2**31 - 1))
@@ -94,4 +92,5 @@ def stack(trees: Sequence[Any]) -> Any:
 
 def unstack(tree: Any, count: int) -> list[Any]:
     """The other way round."""
-    return [jax.tree.map(lambda x: x[index], tree) for index in range(count)]
+    leaves, structure = jax.tree.flatten(tree)
+    return [jax.tree.unflatten(structure, [x[index] for x in leaves]) for index in range(count)]

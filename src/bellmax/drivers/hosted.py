@@ -57,12 +57,12 @@ class Drive:
     @property
     def run(self) -> Run:
         """The run as it was at the end of the last round, on the host."""
-        return jax.device_get(self._tree.unflatten(self._leaves))
+        return jax.device_get(jax.tree.unflatten(self._tree, self._leaves))
 
     @property
     def sound(self) -> bool:
         """Have all metrics been finite?"""
-        return bool(self._tree.unflatten(self._leaves).sound)
+        return bool(jax.tree.unflatten(self._tree, self._leaves).sound)
 
     @property
     def learn_key(self) -> Array:
@@ -128,8 +128,8 @@ class Drive:
             self._obs = arrival.obs
             if full:
                 break
-            rest = self._draws, self._memory, self._obs, last, np.int32(t + 1)
-            self._memory, choice = self._calls.act(self._floats, self._leaves, *rest)
+            now = self._draws, self._memory, self._obs, last, np.int32(t + 1)
+            self._memory, choice = self._calls.act(self._floats, self._leaves, *now)
             self._choice = jax.device_get(choice)
         rest = self.window, self._memory, self._obs, last
         answer = self._calls.learn(self._floats, self._leaves, *rest)
@@ -137,7 +137,7 @@ class Drive:
         self._choice = jax.device_get(choice)
         return tally, metrics, bool(sound)
 
-    def _store(self, t: int, arrival: Any, weight: np.ndarray, last: np.ndarray) -> None:
+    def _store(self, t: int, arrival: Any, weight: Any, last: Any) -> None:
         """Write step `t` into the window."""
         now = self._choice
         row = Transition(
@@ -161,7 +161,8 @@ class Drive:
 
 def train(algorithm: Algorithm, envs: HostedEnvs, key: Array, *, steps: int) -> tuple[Run, list[dict[str, Any]]]:
     """Train for `steps` environment steps -> run, metrics of every round."""
-    drive, history, left = Drive(algorithm, envs, key), [], steps
+    drive, left = Drive(algorithm, envs, key), steps
+    history: list[dict[str, Any]] = []
     while left > 0 and (not history or history[-1]["rounds"]):
         history.append(drive.advance(1, left))
         left -= history[-1]["steps"]

@@ -16,7 +16,16 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Algorithm, Env, Spec, Transition
-from bellmax.drivers.learn import begin_all, eats, example_transition, learn_or_keep, round_keys, round_size, step_keys, where
+from bellmax.drivers.learn import (
+    begin_all,
+    eats,
+    example_transition,
+    learn_or_keep,
+    round_keys,
+    round_size,
+    step_keys,
+    where,
+)
 from bellmax.spaces import confine
 
 

@@ -14,9 +14,7 @@ from bellmax.experience import Experience
 from bellmax.spaces import zeros
 
 
-def learn(
-    algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array
-) -> tuple[Any, dict[str, Array]]:
+def learn(algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array) -> tuple[Any, dict[str, Array]]:
     """As many updates as the algorithm's experience asks for -> state, metrics with a leading axis [updates]."""
     experience = eats(algorithm)
 
@@ -30,7 +28,7 @@ def learn(
 def learn_or_keep(
     algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array
 ) -> tuple[Any, dict[str, Array], Array]:
-    """Learn, unless a metric comes out NaN or infinite: then the state stays as it was -> state, mean metrics, sound."""
+    """Learn, unless a metric comes out NaN or infinite: then the state stays -> state, mean metrics, sound."""
     new, metrics = learn(algorithm, state, buffer, fresh, key)
     means = {name: jnp.mean(jnp.asarray(value, jnp.float32)) for name, value in metrics.items()}
     sound = jnp.all(jnp.isfinite(jnp.stack([jnp.float32(0), *means.values()])))
@@ -107,7 +105,11 @@ def diagnose(
     in_metrics.sort(key=lambda name: (-metrics[name].size, name == "grad_norm"))
     steps = max((metrics[name].size for name in in_metrics), default=1)
     quantity = ", ".join(in_batch) + " of the batch" if in_batch else ", ".join(in_metrics)
-    return batch, {"quantity": quantity, "update": update, "gradient_step": int(first * steps) % max(steps // updates, 1)}
+    return batch, {
+        "quantity": quantity,
+        "update": update,
+        "gradient_step": int(first * steps) % max(steps // updates, 1),
+    }
 
 
 def _finite(x: Any) -> bool:

@@ -20,7 +20,9 @@ def shuffled_minibatches(key: Array, batch: Any, count: int) -> Any:
     """
     size = jax.tree.leaves(batch)[0].shape[0]
     if count > size:
-        raise ValueError(f"minibatches = {count}, but there are only {size} elements to share out: use {size} or fewer.")
+        raise ValueError(
+            f"minibatches = {count}, but there are only {size} elements to share out: use {size} or fewer."
+        )
     if count == 1:
         return jax.tree.map(lambda x: x[None], batch)
     order = jax.random.permutation(key, size)[: size // count * count].reshape(count, -1)

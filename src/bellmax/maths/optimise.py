@@ -17,7 +17,9 @@ def clipped_adam(max_grad_norm: float | Array, epsilon: float = 1e-5) -> optax.G
     return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.scale_by_adam(eps=epsilon))
 
 
-def clipped_rmsprop(max_grad_norm: float | Array, decay: float = 0.99, epsilon: float = 1e-5) -> optax.GradientTransformation:
+def clipped_rmsprop(
+    max_grad_norm: float | Array, decay: float = 0.99, epsilon: float = 1e-5
+) -> optax.GradientTransformation:
     """Gradients clipped by their global norm, then RMSprop's direction, without a rate."""
     return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.scale_by_rms(decay=decay, eps=epsilon))
 

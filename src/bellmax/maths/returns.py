@@ -42,9 +42,7 @@ def lambda_return(reward: Array, discount: Array, next_value: Array, last: Array
     return discounted_sum(blend, discount * lambda_, next_value[-1])
 
 
-def gae(
-    reward: Array, discount: Array, value: Array, next_value: Array, last: Array, lambda_: float | Array
-) -> Array:
+def gae(reward: Array, discount: Array, value: Array, next_value: Array, last: Array, lambda_: float | Array) -> Array:
     """A[t] = delta[t] + discount[t] lambda A[t + 1], delta[t] = R[t] + discount[t] V'[t] - V[t].
 
     Generalised advantage estimation (Schulman et al., 2016, https://arxiv.org/abs/1506.02438, eq. 16).

@@ -35,7 +35,8 @@ def at(value: float | Array | Linear, steps: float | Array) -> float | Array:
         return value
     if value.steps is None:
         raise ValueError(
-            f"{value} has no length: give Linear(start, end, steps=...), or train through bellmax.train, which fills it in."
+            f"{value} has no length: give Linear(start, end, steps=...), or train through bellmax.train, "
+            "which fills it in."
         )
     taken, length = (jnp.asarray(x, jnp.float32) for x in (steps, value.steps))  # whole numbers above 2^31 overflow
     progress = jnp.clip(taken / length, 0, 1)

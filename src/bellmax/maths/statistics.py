@@ -37,7 +37,7 @@ def explained_variance(prediction: Array, target: Array, weight: Array) -> Array
 class Moments(NamedTuple):
     """The mean and variance of everything seen: element by element, exact however it was cut up."""
 
-    count: Array
+    count: Array  # type: ignore[assignment]
     mean: Array
     variance: Array  # of what was seen, dividing by the count; 1 before anything was
 

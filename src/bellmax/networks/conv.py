@@ -8,7 +8,6 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.networks.mlp import orthogonal
-from bellmax.spaces import Box
 
 # (channels, kernel, stride): Mnih et al., 2015 (https://doi.org/10.1038/nature14236); one layer for tiny grids
 # such as MinAtar's, as in Young & Tian, 2019 (https://arxiv.org/abs/1903.03176).
@@ -29,9 +28,9 @@ class Convolutions(eqx.Module):
     channels_first: bool = eqx.field(static=True)
     size: int = eqx.field(static=True)
 
-    def __init__(self, key: Array, space: Box):
-        self.channels_first = space.shape[0] < space.shape[-1]
-        height, width, channels = self._height_width_channels(space.shape)
+    def __init__(self, key: Array, shape: tuple[int, ...]):
+        self.channels_first = shape[0] < shape[-1]
+        height, width, channels = self._height_width_channels(shape)
         layers = NATURE if min(height, width) >= 36 else SMALL
         keys = jax.random.split(key, len(layers))
         self.kernels, self.biases = [], []

@@ -12,7 +12,7 @@ from jax import Array
 
 from bellmax.networks.conv import Convolutions
 from bellmax.networks.mlp import MLP
-from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Space, Tree, is_image
+from bellmax.spaces import Discrete, Masked, MultiBinary, MultiDiscrete, Space, Tree, is_image
 
 
 class Encoder(eqx.Module):
@@ -29,7 +29,7 @@ class Encoder(eqx.Module):
     def __init__(self, key: Array, space: Tree):
         self.spaces = tuple(jax.tree.leaves(space.obs if isinstance(space, Masked) else space))
         keys = jax.random.split(key, max(len(self.spaces), 1))
-        self.convolutions = [Convolutions(k, leaf) for k, leaf in zip(keys, self.spaces) if is_image(leaf)]
+        self.convolutions = [Convolutions(k, leaf.shape) for k, leaf in zip(keys, self.spaces) if is_image(leaf)]
         images = iter(self.convolutions)
         self.size = sum(next(images).size if is_image(leaf) else _width(leaf) for leaf in self.spaces)
 
@@ -56,7 +56,6 @@ class Torso(eqx.Module):
 
     def __call__(self, obs: Any) -> Array:
         return self.mlp(self.encoder(obs))
-
 
 
 def _width(space: Space) -> int:

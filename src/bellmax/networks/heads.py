@@ -74,7 +74,13 @@ class ActorCritic(eqx.Module):
     value_head: Dense
 
     def __init__(
-        self, key: Array, obs: Tree, action: Space, hidden: tuple[int, ...], activation: str = "tanh", shared: bool = False
+        self,
+        key: Array,
+        obs: Tree,
+        action: Space,
+        hidden: tuple[int, ...],
+        activation: str = "tanh",
+        shared: bool = False,
     ):
         torso_key, value_torso_key, head_key, value_key = jax.random.split(key, 4)
         keys = [torso_key] if shared else [torso_key, value_torso_key]

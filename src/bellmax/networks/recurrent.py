@@ -25,9 +25,8 @@ class Recurrent(eqx.Module):
         cell = {"gru": eqx.nn.GRUCell, "lstm": eqx.nn.LSTMCell}[kind](inputs, size, key=cell_key)
         leaves, tree = jax.tree.flatten(cell)
         keys = jax.random.split(init_key, len(leaves))
-        self.cell = tree.unflatten(
-            [orthogonal(k, x.shape, 1.0) if x.ndim == 2 else jnp.zeros_like(x) for k, x in zip(keys, leaves)]
-        )
+        fresh = [orthogonal(k, x.shape, 1.0) if x.ndim == 2 else jnp.zeros_like(x) for k, x in zip(keys, leaves)]
+        self.cell = jax.tree.unflatten(tree, fresh)
 
     def begin(self) -> Any:
         """The memory at the start of an episode."""

@@ -30,7 +30,8 @@ def curve(
     window  average over the rows of the last so many steps, scores and lengths weighted by episodes; 0: the last row
 
     A value is carried forward to the seed's next one. NaN before the seed's first value (no episode has ended yet)
-    and after its last row (the seed was not trained so far).
+    and where the seed was not trained so far: later than its last row by more than its rows are usually apart, since
+    seeds that ended together may have counted a few steps more or less.
     """
     steps = np.unique([row["step"] for row in rows]) if grid is None else np.asarray(grid)
     values = [_on_grid(column, steps, window) for column in _columns(rows, metric).values()]
@@ -73,7 +74,7 @@ class _Columns(NamedTuple):
     steps: np.ndarray
     values: np.ndarray
     weights: np.ndarray
-    end: float  # the step of the last row of all, whether it knows the metric or not
+    end: float  # how far the last row speaks, whether it knows the metric or not
 
 
 def _columns(rows: Rows, metric: str) -> dict[int, _Columns]:
@@ -89,7 +90,8 @@ def _sorted(table: np.ndarray) -> _Columns:
     steps, values, weights = table
     known = np.flatnonzero(np.isfinite(values) & (weights > 0))
     order = known[np.argsort(steps[known], kind="stable")]
-    return _Columns(steps[order], values[order], weights[order], steps.max())
+    gaps = np.diff(np.unique(steps))
+    return _Columns(steps[order], values[order], weights[order], steps.max() + (np.median(gaps) if len(gaps) else 0))
 
 
 def _seed(row: Mapping[str, Any]) -> int:

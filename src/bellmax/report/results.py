@@ -92,12 +92,13 @@ def _portable(command: str) -> str:
         words = shlex.split(command)
     except ValueError:  # a quote that never ends: somebody's sentence
         return command
-    absolute = any(PurePath(word).is_absolute() for word in words)
-    return shlex.join(map(_relative, words)) if absolute else command
+    short = [_relative(word) for word in words]
+    return command if short == words else shlex.join(short)
 
 
 def _relative(word: str) -> str:
-    path = PurePath(word)
+    option, equals, value = word.rpartition("=")
+    path = PurePath(value)
     if not path.is_absolute():
         return word
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
+    return option + equals + (str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name)

@@ -34,20 +34,22 @@ class Source(NamedTuple):
     @property
     def algorithm(self) -> str:
         """The algorithm's name, without wrappers; "" if unknown."""
-        return str(_unwrapped(self.config)[0].get("kind", ""))
+        return _title(_unwrapped(self.config)[0])
 
     @property
     def environment(self) -> str:
         """The environment's name; "" if unknown."""
-        return str((self.config.get("environment") or {}).get("name", ""))
+        return str(_environment(self.config).get("name", ""))
 
     @property
     def settings(self) -> dict[str, Any]:
         """Everything chosen for the run but how long and with which seeds, by dotted name."""
         inner, wrappers = _unwrapped(self.config)
         chosen = {name: self.config.get(name) for name in ("num_envs", "driver", "recipe")}
-        options = (self.config.get("environment") or {}).get("options")
-        return _flat(inner) | {"wrappers": "+".join(wrappers)} | chosen | _flat(options or {})
+        environment = {
+            name: value for name, value in _environment(self.config).items() if name not in ("name", "again")
+        }
+        return _flat(inner) | {"wrappers": "+".join(wrappers)} | chosen | _flat(environment)
 
 
 def read_all(runs: Run | Sequence[Run]) -> list[Source]:
@@ -123,13 +125,25 @@ def _unwrapped(config: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[str]]
     """The algorithm inside all wrappers, and the wrappers' names from the outside in."""
     algorithm, wrappers = config.get("algorithm") or {}, []
     while isinstance(algorithm.get("inner"), Mapping):
-        wrappers.append(str(algorithm.get("kind", "")))
+        wrappers.append(_title(algorithm))
         algorithm = algorithm["inner"]
     return algorithm, wrappers
+
+
+def _title(tree: Mapping[str, Any]) -> str:
+    """The name of a class without its module: "bellmax.algorithms.policy.ppo:PPO" is PPO."""
+    return str(tree.get("kind", "")).rpartition(":")[2].rpartition(".")[2]
+
+
+def _environment(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return config.get("environment") or {}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in tree.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = _title(tree) if name == "kind" else value
     return flat

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bellmax.report import wording
-from bellmax.report.curves import Rows, curve, final_score, seeds_of
+from bellmax.report.curves import Rows, curve, final_score
 from bellmax.report.sources import Run, Source, differences, name_all, read_all
 from bellmax.report.statistics import bootstrap_interval, iqm, permutation_p_value, probability_of_improvement
 
@@ -50,7 +50,7 @@ def compare_rows(runs: Run | Sequence[Run], labels: Sequence[str] | None = None)
     score, low, high                        IQM of `scores` with its 95 % interval (NaN for one seed)
     scores                                  the mean of each seed's last 10 % of training episodes
     evaluation, evaluation_step             the best evaluation (IQM over seeds) and its step
-    steps_per_second, time                  the median of the rows', and the seconds of running
+    steps_per_second, time                  environment steps of all seeds together, and the seconds of running
     improvement, p_value                    probability of improvement over the first run and how often chance gives
                                             as much; None for the first and on another environment
 
@@ -72,8 +72,7 @@ _UNKNOWN: dict[str, Any] = {"improvement": None, "p_value": None}
 
 
 def _folders(sources: Sequence[Source]) -> list[str]:
-    names = [source.name or f"run {number}" for number, source in enumerate(sources, 1)]
-    return names
+    return [source.name or f"run {number}" for number, source in enumerate(sources, 1)]
 
 
 def _progress(source: Source) -> dict[str, Any]:
@@ -81,14 +80,13 @@ def _progress(source: Source) -> dict[str, Any]:
     for row in (*source.rows, *source.evaluations):
         seed = int(row.get("seed", 0))
         ends[seed] = max(ends.get(seed, 0), row["step"])
-    speeds = [row["steps_per_second"] for row in source.rows if row.get("steps_per_second") is not None]
-    times = [row["time"] for row in source.rows if row.get("time") is not None]
+    time = max((row["time"] for row in source.rows if row.get("time") is not None), default=None)
     return {
         "seeds": len(ends) or len(source.config.get("seeds") or ()),
         "steps": int(max(ends.values(), default=0)),
         "least_steps": int(min(ends.values(), default=0)),
-        "steps_per_second": float(np.median(speeds)) if speeds else None,
-        "time": float(max(times)) if times else None,
+        "steps_per_second": sum(ends.values()) / time if time else None,
+        "time": time,
     }
 
 

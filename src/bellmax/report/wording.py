@@ -25,10 +25,13 @@ def figure(x: float) -> str:
     return f"{x:.2f}" if size >= 1 else f"{x:.3g}"
 
 
-def short(x: float) -> str:
-    """For the ticks of an axis: 500, 2,500, 20k, 1.5M; exact for numbers of up to six digits."""
-    size = abs(x)
-    for unit, letter, least in ((1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", 1e4)):
+def short(x: float, largest: float = 0.0) -> str:
+    """For the ticks of an axis that reaches to `largest`: 0.05, 500, 2,500, 20k, 1.5M; exact to six digits.
+
+    Thousands are 2,500 on an axis that ends below 10,000, and 2.5k beside 20k.
+    """
+    size, thousand = abs(x), 1e3 if abs(largest) >= 1e4 else 1e4
+    for unit, letter, least in ((1e9, "G", 1e9), (1e6, "M", 1e6), (1e3, "k", thousand)):
         if size >= least:
             return f"{x / unit:.6g}{letter}".replace("-", "\N{MINUS SIGN}")
     return f"{x:,.6g}".replace("-", "\N{MINUS SIGN}")
@@ -69,7 +72,7 @@ def cell(value: Any) -> str:
 def aligned(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table in plain text: columns of numbers to the right, others to the left."""
     widths = [max(map(len, column)) for column in zip(heading, *lines)]
-    right = [all(_is_numeric(text) for text in column) for column in zip(*lines)] or [False] * len(heading)
+    right = [_holds_numbers(column) for column in zip(*lines)] or [False] * len(heading)
     rule = ["-" * width for width in widths]
     padded = [
         "  ".join(
@@ -82,7 +85,7 @@ def aligned(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def markdown(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """The same as a Markdown table."""
-    right = [all(_is_numeric(text) for text in column) for column in zip(*lines)] or [False] * len(heading)
+    right = [_holds_numbers(column) for column in zip(*lines)] or [False] * len(heading)
     rule = ["---:" if to_right else "---" for to_right in right]
     rows = (heading, rule, *([_escaped(text) for text in line] for line in lines))
     return "\n".join(f"| {' | '.join(line)} |" for line in rows)
@@ -97,5 +100,6 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _is_numeric(text: str) -> bool:
-    return text[:1].isdigit() or text[:1] == "-" or text in ("", "never", "yes", "no")
+def _holds_numbers(column: Sequence[str]) -> bool:
+    told = [text for text in column if text not in ("", MISSING)]
+    return bool(told) and all(text.lstrip("-[")[:1].isdigit() or text == "never" for text in told)

@@ -31,6 +31,8 @@ from bellmax.ranges import NonNegative, Positive, Sizes, Unit
 
 
 class State(NamedTuple):
+    """What has been learned."""
+
     network: ActorCritic
     opt_state: Any
     steps: Array  # environment steps learned from: the clock of the schedules

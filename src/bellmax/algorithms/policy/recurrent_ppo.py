@@ -1,12 +1,13 @@
 """PPO with a memory: proximal policy optimisation (Schulman et al., 2017, https://arxiv.org/abs/1707.06347) on a
 recurrent network, as in section 5 of Mnih et al., 2016 (https://arxiv.org/abs/1602.01783).
 
-The network reads h = cell(h, features(s)) and decides from h. What is ascended is PPO's objective (eq. 9); the log-probabilities
-under the new weights are computed by reading the collected steps again, from the memory they began with, with a fresh
-memory where an episode begins. Minibatches are taken over environments, so that their sequences stay whole.
+The network reads h = cell(h, features(s)) and decides from h. What is ascended is PPO's objective (eq. 9); the
+log-probabilities under the new weights are computed by reading the collected steps again, from the memory they began
+with, with a fresh memory where an episode begins. Minibatches are taken over environments, so that their sequences
+stay whole.
 
-Beyond the papers: policy and value share the memory; orthogonal weights, standardised advantages, a clipped global norm and
-Adam's epsilon of 1e-5 as in `ppo.py`. The value behind a time limit is read with the memory of that moment.
+Beyond the papers: policy and value share the memory; orthogonal weights, standardised advantages, a clipped global
+norm and Adam's epsilon of 1e-5 as in `ppo.py`. The value behind a time limit is read with the memory of that moment.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from bellmax.ranges import Count, NonNegative, Positive, Sizes, Unit
 
 
 class Network(eqx.Module):
+    """A torso, a memory, and the two heads that read it."""
+
     torso: Torso
     recurrent: Recurrent
     head: PolicyHead
@@ -66,6 +69,8 @@ class Network(eqx.Module):
 
 
 class State(NamedTuple):
+    """What has been learned."""
+
     network: Network
     opt_state: Any
     steps: Array  # environment steps learned from: the clock of the schedules

@@ -1,8 +1,9 @@
 """Standardised observations around any algorithm, with the running mean and variance of what it has seen.
 
-As in the PPO authors' code (Engstrom et al., 2020, https://arxiv.org/abs/2005.12729, section 2): (obs - mean) / deviation,
-clipped to +-10. Statistics learn in `update` alone, so acting and evaluating never move them, and they are part of the
-state, so they are saved with the policy. Numbers are standardised; choices, switches, masks and pixels pass through.
+As in the PPO authors' code (Engstrom et al., 2020, https://arxiv.org/abs/2005.12729, section 2): (obs - mean) /
+deviation, clipped to +-10. Statistics learn in `update` alone, so acting and evaluating never move them, and they are
+part of the state, so they are saved with the policy. Numbers are standardised; choices, switches, masks and pixels
+pass through.
 
 The batch is seen with the statistics that were used to act (so that PPO's first ratio is 1), and then counted.
 """
@@ -23,6 +24,8 @@ from bellmax.spaces import Box, is_image
 
 
 class State(NamedTuple):
+    """What has been learned, and seen."""
+
     inner: Any
     moments: list[Moments | None]  # one a leaf of the observation; None where it passes through
 
@@ -59,7 +62,8 @@ class Normalised(Algorithm):
     def see(self, state: State, obs: Any) -> Any:
         """The observation as the inner algorithm gets it; any leading axes."""
         leaves, tree = jax.tree.flatten(obs)
-        return tree.unflatten([self._standardise(m, x) if m else x for m, x in zip(state.moments, leaves)])
+        seen = [self._standardise(m, x) if m else x for m, x in zip(state.moments, leaves)]
+        return jax.tree.unflatten(tree, seen)
 
     def _standardise(self, moments: Moments, x: Array) -> Array:
         return jnp.clip((x - moments.mean) * jax.lax.rsqrt(moments.variance + 1e-8), -self.clip, self.clip)

@@ -22,6 +22,8 @@ from bellmax.ranges import Positive, Unit
 
 
 class State(NamedTuple):
+    """What has been learned, and seen."""
+
     inner: Any
     moments: Moments  # of the discounted returns
     returns: Array  # R of the running episodes, [env]

@@ -1,0 +1,86 @@
+"""The flags of a training run that are no hyperparameters."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from typing import Annotated, Any, Literal
+
+from tyro.conf import UseAppendAction, arg
+
+from bellmax.cli.flags import Flag, whole
+from bellmax.train import DEFAULT_ENVS, DEFAULT_STEPS
+
+
+def _said(text: str) -> Any:
+    """What the help says of a default that is worked out."""
+    return arg(help_behavior_hint=f"(default: {text})")
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How long, how often, and what to keep."""
+
+    steps: int = DEFAULT_STEPS  # environment steps of each seed
+    num_envs: int = DEFAULT_ENVS  # environments side by side
+    seeds: Annotated[str, arg(metavar="N|A,B,..")] = "1"  # how many runs to train together, or their seeds
+    recipe: Literal["auto", "none"] = "auto"  # auto: settings known to work, if there are any; none: the paper's
+    normalise: bool = False  # standardise observations
+    scale_rewards: bool = False  # divide rewards by the deviation of the return
+    set: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="KEY=VALUE")] = ()  # an option of the environment
+    evaluate_every: Annotated[int | None, _said("never")] = None  # steps between greedy evaluations
+    evaluation_episodes: int = 100  # episodes of an evaluation
+    log_every: Annotated[int | None, _said("a hundredth of the run")] = None  # steps between rows of metrics
+    checkpoint_every: Annotated[int | None, _said("a tenth of the run")] = None  # steps between checkpoints
+    run_folder: str = "runs"  # where the run's folder is made; none: keep nothing
+    name: Annotated[str | None, _said("algorithm, environment and time")] = None  # of the run's folder
+    track: Annotated[str, arg(metavar="A,B,..")] = "tensorboard"  # any of tensorboard, wandb and mlflow, or none
+    plot: Flag = False  # draw the learning curve when done
+    quiet: Flag = False  # print nothing
+    json: Flag = False  # print every event as a line of JSON
+
+    def __post_init__(self) -> None:
+        if self.quiet and self.json:
+            raise ValueError("--quiet and --json exclude each other: choose one.")
+        if self.steps < 1:
+            raise ValueError(f"--steps {self.steps}: give at least 1.")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `bellmax.train` wants to hear, by name."""
+        same = ("steps", "num_envs", "recipe", "normalise", "scale_rewards", "name")
+        same += ("log_every", "evaluate_every", "evaluation_episodes", "checkpoint_every")
+        return {name: getattr(self, name) for name in same} | {
+            "seeds": seeds(self.seeds),
+            "run_folder": None if self.run_folder.lower() == "none" else self.run_folder,
+            "track": () if self.track.lower() == "none" else tuple(self.track.split(",")),
+            "display": "quiet" if self.quiet else "json" if self.json else "auto",
+        }
+
+    @property
+    def env_options(self) -> dict[str, Any]:
+        """What `--set` says, as values."""
+        return dict(setting(text) for text in self.set)
+
+
+def seeds(text: str) -> int | list[int]:
+    """ "5" -> 5, the seeds 0 to 4; "3,7" -> [3, 7]; "3," -> [3]. Raises ValueError."""
+    try:
+        found = [whole(part) for part in text.split(",") if part]
+    except ValueError:
+        found = []
+    if not found or (found == [0] and "," not in text):
+        raise ValueError(f"--seeds {text}: give how many (5), or which (3,7,11; a single one as 3,).")
+    return found if "," in text else found[0]
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """ "size=8" -> ("size", 8); values as Python writes them, anything else is text. Raises ValueError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.isidentifier():
+        raise ValueError(f"--set {text}: write KEY=VALUE, such as --set size=8.")
+    named = {"true": True, "false": False, "none": None}
+    try:
+        return key, named[value.lower()] if value.lower() in named else ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value

@@ -1,0 +1,114 @@
+"""What `bellmax train ALGORITHM ENV ...` asks for: shared by train and sweep."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Annotated, Any, NamedTuple
+
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from bellmax import recipes
+from bellmax.catalogue import ALGORITHMS, SUMMARIES, UnknownAlgorithm, algorithm_class, algorithm_name
+from bellmax.cli import flags, hyperparameters
+from bellmax.cli.options import Options
+from bellmax.core import Algorithm
+from bellmax.envs.names import find
+from bellmax.recipes import Recipe
+from bellmax.train import source_name
+
+Fields = Sequence[tuple[str, Any, Any]]  # name, annotation, default
+_ENV = Annotated[str, Positional, arg(metavar="ENV", help="such as CartPole-v1; `bellmax envs` lists them")]
+
+
+class Request(NamedTuple):
+    """A command line, understood."""
+
+    algorithm: Algorithm  # with every hyperparameter
+    default: Algorithm  # as the recipe or the paper has it
+    env: Any
+    options: Options
+    parsed: Any  # holds also the fields that only one command has
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `bellmax.train` wants to hear, by name.
+
+        The algorithm goes by its name where nothing about it was changed, so that the run can tell its recipe.
+        """
+        chosen = algorithm_name(type(self.algorithm)) if self.algorithm == self.default else self.algorithm
+        return {"algorithm": chosen, "env": self.env} | self.options.arguments
+
+
+def understand(words: Sequence[str], command: str, extra: Fields = ()) -> Request:
+    """Read a command line that names an algorithm and an environment; `extra` are further flags of the command.
+
+    What is left out is as in the recipe for this algorithm and environment, if there is one. Raises UnknownAlgorithm
+    or UnknownEnvironment, and leaves with SystemExit for what the parser refuses and for `--help`.
+    """
+    name, rest = _split(list(words))
+    wants_help = not {"-h", "--help"}.isdisjoint(rest)
+    if name is None:
+        if wants_help:
+            _parse(["--help"], command, None, None, extra)
+        raise UnknownAlgorithm(f"which algorithm? `bellmax {command} ALGORITHM ENV`, one of {', '.join(ALGORITHMS)}.")
+    kind, title = algorithm_class(name), f"{command} {name}"
+    if wants_help:
+        guess = next((word for word in rest if not word.startswith("-")), "")
+        _parse(["--help"], title, kind(), recipes.find(algorithm_name(kind), guess), extra)
+    parsed = _parse(rest, title, kind(), None, extra)
+    env = find(parsed.env, **parsed.run.env_options)
+    recipe = recipes.find(algorithm_name(kind), source_name(env)) if parsed.run.recipe == "auto" else None
+    if recipe is not None:
+        parsed = _parse(rest, title, kind(), recipe, extra)
+    default = recipe.algorithm if recipe is not None else kind()
+    return Request(getattr(parsed, kind.__name__), default, env, parsed.run, parsed)
+
+
+def _split(words: list[str]) -> tuple[str | None, list[str]]:
+    """-> the algorithm's name, the other words. It comes first, but flags or the environment may stand before it."""
+    known = [word for word in words if _is_algorithm(word)]
+    first = words[0] if words and not words[0].startswith("-") else None
+    if known and (first is None or known[:1] == words[1:2]):
+        first = known[0]
+    if first is None:
+        return None, words
+    place = words.index(first)
+    return first, words[:place] + words[place + 1 :]
+
+
+def _is_algorithm(word: str) -> bool:
+    try:
+        return bool(algorithm_class(word))
+    except UnknownAlgorithm:
+        return False
+
+
+def _parse(words: list[str], title: str, algorithm: Algorithm | None, recipe: Recipe | None, extra: Fields) -> Any:
+    """Read flags whose defaults are those of the recipe or the algorithm."""
+    options = Options()
+    if recipe is not None:
+        algorithm = recipe.algorithm
+        names = ("steps", "num_envs", "normalise", "scale_rewards")
+        options = dataclasses.replace(options, **{name: getattr(recipe, name) for name in names})
+    fields: list[tuple[str, Any, Any]] = [("env", _ENV, dataclasses.field()), *extra]
+    fields.append(("run", OmitArgPrefixes[Options], options))  # type: ignore[misc]
+    if algorithm is not None:
+        kind = type(algorithm)
+        fields.append((kind.__name__, OmitArgPrefixes[kind], algorithm))  # type: ignore[valid-type,misc]
+    asked = dataclasses.make_dataclass("Asked", fields, frozen=True)
+    about = _description(title, algorithm, recipe)
+    return flags.parse(asked, words, title, hyperparameters.registry(), description=about)
+
+
+def _description(title: str, algorithm: Algorithm | None, recipe: Recipe | None) -> str:
+    """What the help says first. A paragraph is a line: tyro joins lines, but leaves those alone that are indented."""
+    if algorithm is None:
+        asks = f"ALGORITHM comes first. `bellmax {title} ppo --help` shows the settings of ppo; there are:\n"
+        return "\n".join([asks, *(f"  {name.ljust(14)} {summary}" for name, summary in SUMMARIES.items())])
+    if recipe is not None:
+        origin = f"Recipe: {recipe.name} ({recipe.source}). The defaults below are the recipe's."
+    else:
+        known = recipes.names(algorithm_name(type(algorithm)))
+        origin = f"The defaults below are the paper's. Recipes, with others, for: {', '.join(known) or 'none yet'}."
+    return f"{origin}\n\nSCHEDULE: a number, linear:START:END over the run, or linear:START:END:STEPS."

@@ -1,0 +1,31 @@
+"""`bellmax watch RUN`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bellmax
+from bellmax.cli.evaluate import chosen
+from bellmax.cli.find_run import find_run
+from bellmax.cli.flags import RunName, parse
+
+
+@dataclass(frozen=True)
+class Watch:
+    """See a trained policy play, on the screen or in a film."""
+
+    run: RunName  # a run folder, the name of one in ./runs, or latest
+    output: str | None = None  # film.mp4 or film.gif, instead of the screen
+    episodes: int = 1  # one after the other
+    seed: int | None = None  # which of the run's seeds; the first if left out
+    checkpoint: str | None = None  # the file to read, if not the latest
+
+
+def main(words: list[str]) -> None:
+    """Show a run's policy, or film it."""
+    asked = parse(Watch, words, "watch")
+    run = bellmax.load(find_run(asked.run), checkpoint=asked.checkpoint)
+    index = 0 if asked.seed is None else run.seeds.index(chosen(run, asked.seed))
+    run.watch(asked.output, episodes=asked.episodes, seed=index)
+    if asked.output is not None:
+        print(f"wrote {asked.output}")

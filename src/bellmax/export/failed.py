@@ -1,0 +1,13 @@
+"""What can go wrong with exported policies."""
+
+from __future__ import annotations
+
+from bellmax.runs.disk import RunFolderError
+
+
+class ExportFailed(RuntimeError):  # noqa: N818 (the name says what it is)
+    """A policy that cannot be exported, or a file that does not decide as the policy does."""
+
+
+class DamagedPolicy(RunFolderError):  # noqa: N818
+    """An exported policy that is not what was written: cut short, changed or incomplete."""

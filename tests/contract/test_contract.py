@@ -1,0 +1,145 @@
+"""What every algorithm must keep, whatever it learns: one parametrised file."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bellmax.core import Spec
+from bellmax.drivers import ingraph
+from bellmax.drivers.fleet import unstack
+from bellmax.drivers.learn import learn, learn_or_keep
+from bellmax.runs import load, save
+from tests.contract.cases import CASES
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name, scope="module")
+def case(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def begun(case):
+    """A run after two rounds, and the batch of the next."""
+    run = jax.jit(ingraph.start, static_argnums=3)(case.algorithm, case.env, jax.random.key(1), case.num_envs)
+    run, _ = ingraph.advance(case.algorithm, case.env, run, jnp.int32(2), jnp.int32(10**9))
+    return run, jax.jit(ingraph.last_batch)(case.algorithm, case.env, run)[0]
+
+
+@pytest.fixture(scope="module")
+def update(case):
+    return jax.jit(case.algorithm.update)
+
+
+def bits(tree):
+    """Every leaf as raw bytes, random keys as their data."""
+    leaves = jax.tree.leaves(tree)
+    keys = [jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) for x in leaves]
+    return [np.asarray(jax.random.key_data(x) if key else x).tobytes() for x, key in zip(leaves, keys)]
+
+
+def close(one, other, tolerance=1e-5):
+    for x, y in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_allclose(x, y, atol=tolerance, rtol=tolerance)
+
+
+def test_state_is_a_tree_of_arrays_that_keeps_its_shape(case, begun, update):
+    batch = begun[1]
+    spec = Spec(case.env.spec.obs, case.env.spec.action, case.num_envs)
+    first = jax.jit(lambda key: case.algorithm.init(key, spec))(jax.random.key(0))
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(first))
+    after, metrics = update(first, batch, jax.random.key(0))
+    assert jax.tree.structure(after) == jax.tree.structure(first)
+    assert [(x.shape, x.dtype) for x in jax.tree.leaves(after)] == [(x.shape, x.dtype) for x in jax.tree.leaves(first)]
+    assert metrics
+    assert all(np.isfinite(x).all() for x in metrics.values())
+
+
+def test_learning_moves_the_parameters(begun, update):
+    run, batch = begun
+    after, _ = update(run.state, batch, jax.random.key(0))
+    assert bits(after) != bits(run.state)
+
+
+def test_jit_changes_nothing(case, begun, update):
+    run, batch = begun
+    with jax.disable_jit():
+        plain = case.algorithm.update(run.state, batch, jax.random.key(3))
+    close(plain, update(run.state, batch, jax.random.key(3)))
+
+
+def test_many_seeds_under_vmap_are_the_seeds_one_by_one(case, begun):
+    run, _ = begun
+    together = jax.tree.map(lambda x: jnp.stack([x, x]), run)
+    together = together._replace(key=jax.random.split(jax.random.key(5), 2))
+    both, _ = ingraph.advance(
+        case.algorithm, case.env, jax.tree.map(jnp.copy, together), jnp.int32(1), jnp.full(2, 10**9)
+    )
+    for index, single in enumerate(unstack(jax.tree.map(jnp.copy, together), 2)):
+        alone, _ = ingraph.advance(case.algorithm, case.env, single, jnp.int32(1), jnp.int32(10**9))
+        close(unstack(both.state, 2)[index], alone.state, 1e-4)
+
+
+def test_the_key_decides_everything(case, begun, update):
+    run, batch = begun
+    assert bits(update(run.state, batch, jax.random.key(7))) == bits(update(run.state, batch, jax.random.key(7)))
+    runs = [
+        ingraph.advance(case.algorithm, case.env, jax.tree.map(jnp.copy, run)._replace(key=jax.random.key(k)), 1, 10**9)
+        for k in (0, 0, 1)
+    ]
+    assert bits(runs[0][0]) == bits(runs[1][0])
+    assert bits(runs[0][0].state) != bits(runs[2][0].state)
+
+
+def test_padding_changes_nothing(case, begun):
+    """Rows of weight 0 behind the end, filled with nonsense, leave the update as it was."""
+    run, batch = begun
+    batch = batch._replace(last=batch.last.at[-1].set(True))
+    rows = jax.tree.map(lambda x: x[-2:], batch)
+    nonsense = rows._replace(reward=rows.reward + 1e3, weight=jnp.zeros_like(rows.weight))
+    padded = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), batch, nonsense)
+    one_piece = whole_minibatch(case.algorithm)
+    key = jax.random.key(0)
+    expected, got = (jax.jit(one_piece.update)(run.state, b, key) for b in (batch, padded))
+    close(expected[0], got[0], 2e-4)
+    spoiled = padded._replace(weight=jnp.ones_like(padded.weight))  # the negative control: the nonsense counts
+    with pytest.raises(AssertionError):
+        close(expected[0], jax.jit(one_piece.update)(run.state, spoiled, key)[0], 2e-4)
+
+
+def whole_minibatch(algorithm):
+    """The same with one minibatch an epoch, so that padding does not change who is in which."""
+    if hasattr(algorithm, "inner"):
+        return algorithm.replace(inner=whole_minibatch(algorithm.inner))
+    return algorithm.replace(minibatches=1) if hasattr(algorithm, "minibatches") else algorithm
+
+
+def test_a_nan_in_the_rewards_shows_in_a_metric_and_the_state_is_kept(case, begun):
+    run, batch = begun
+    poisoned = batch._replace(reward=batch.reward.at[0, 0].set(jnp.nan))
+    guarded = jax.jit(learn_or_keep, static_argnums=())
+    state, _, sound = guarded(case.algorithm, run.state, run.buffer, poisoned, jax.random.key(0))
+    assert not sound
+    assert bits(state) == bits(run.state)
+    new, _, sound = guarded(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))
+    assert sound
+    assert bits(new) == bits(jax.jit(learn)(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))[0])
+
+
+def test_a_run_that_was_saved_goes_on_bit_for_bit(case, begun, tmp_path):
+    run, _ = begun
+    save(tmp_path, 0, run, {})
+    one, _ = ingraph.advance(case.algorithm, case.env, jax.tree.map(jnp.copy, run), jnp.int32(2), jnp.int32(10**9))
+    again, _ = load(next(tmp_path.iterdir()), jax.eval_shape(lambda: run))
+    for _ in range(2):  # and in two pieces
+        again, _ = ingraph.advance(case.algorithm, case.env, again, jnp.int32(1), jnp.int32(10**9))
+    assert bits(one) == bits(again)
+
+
+def test_floats_change_without_compiling_again(case, begun):
+    run, batch = begun
+    call = jax.jit(lambda algorithm, state, key: algorithm.update(state, batch, key)[1])
+    call(case.algorithm, run.state, jax.random.key(0))
+    floats = jax.tree.map(lambda x: x * 0.9, case.algorithm)
+    call(floats, run.state, jax.random.key(0))
+    assert call._cache_size() == 1
