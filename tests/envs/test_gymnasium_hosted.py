@@ -114,10 +114,11 @@ def test_ready_same_step_vector_of_well_behaved_environments():
     check_steps(HostedSource(vector).vector(2, seed=0), IN_PLACE)
 
 
-def test_a_wrapped_vector_and_a_second_reset():
+def test_a_wrapped_vector_and_a_reset_in_the_middle_of_an_autoreset():
     hosted = HostedSource(gym.wrappers.vector.RescaleObservation(ready(SyncVectorEnv, NEXT), -1, 99)).vector(2, 0)
     check_steps(hosted, ONE_LATER)
-    check_steps(hosted, ONE_LATER)  # a reset in the middle of an autoreset forgets it
+    assert hosted.step(np.array([GO, TERMINATE])).last[1]
+    check_steps(hosted, ONE_LATER)  # the reset that was due has been done
 
 
 def test_next_step_padding_returns_nothing_to_the_score():
@@ -225,6 +226,17 @@ def test_a_foreign_vector_gets_one_seed_and_is_copied():
     assert [one.reward[0], two.reward[0]] == [1, 2]
     with pytest.raises(ValueError, match="one seed for all"):
         hosted.reset(group=2)
+
+
+def test_a_foreign_vector_that_resets_in_the_next_step():
+    vector = OneSeed()
+    vector.metadata = {"autoreset_mode": NEXT}
+    hosted = HostedSource(vector).vector(2, seed=0)
+    hosted.reset()
+    rows = [hosted.step(np.array([0, action])) for action in (1, 0, 0)]
+    assert [row.reward.tolist() for row in rows] == [[1, 1], [2, 0], [3, 3]]  # whatever it pays for a reset
+    assert [row.weight.tolist() for row in rows] == [[1, 1], [1, 0], [1, 1]]
+    assert rows[1].next_obs.ravel().tolist() == [2, 1]
 
 
 def test_final_observations_in_one_array_or_missing():

@@ -192,15 +192,17 @@ def test_no_mask_is_no_mask():
     assert not isinstance(hosted.reset(), Masked)
 
 
-def test_an_illegal_action_is_the_environments_to_refuse():
+@pytest.mark.parametrize("place", ["info", "obs"])
+def test_an_illegal_action_is_the_environments_to_refuse(place):
     class Strict(Turns):
         def step(self, action):
             if not self.mask[action - 1]:
                 raise RuntimeError("illegal")
             return Turns.step(self, action)
 
-    HostedSource(Strict).check()  # tries legal actions only, or it would fail two times in three
-    hosted = HostedSource(Strict).vector(1, seed=0)
+    for _ in range(5):
+        HostedSource(Strict, {"place": place}).check()  # tries legal actions only
+    hosted = HostedSource(Strict, {"place": place}).vector(1, seed=0)
     hosted.reset()
     with pytest.raises(EnvironmentFailed, match="illegal"):
         hosted.step(np.array([0]))

@@ -24,13 +24,13 @@ from bellmax.envs.adaptors.gymnasium import EnvironmentFailed, HostedSource, Inv
 
 
 class Simple(gym.Env):
-    """Shows `size` zeros, slowly. Outside its action space, action 1 raises and 2 kills the process."""
+    """Shows `size` zeros, slowly. Outside its action space, action 1 raises, 2 kills and 3 interrupts."""
 
     metadata = {"render_modes": ["rgb_array"]}
 
-    def __init__(self, size=1, slow=0.0, render_mode=None):
+    def __init__(self, size=1, slow=0.0, trainer=0, render_mode=None):
         self.observation_space, self.action_space = gs.Box(-1, 1, (size,)), gs.Discrete(1)
-        self.size, self.slow, self.render_mode = size, slow, render_mode
+        self.size, self.slow, self.trainer, self.render_mode = size, slow, trainer, render_mode
 
     def reset(self, *, seed=None, options=None):
         return np.zeros(self.size, np.float32), {}
@@ -41,6 +41,10 @@ class Simple(gym.Env):
             raise Unpicklable("it broke, 100%")
         if action == 2:
             os.kill(os.getpid(), signal.SIGKILL)
+        if action == 3:  # Ctrl-C in the middle of a long step: the terminal tells everybody
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(self.trainer, signal.SIGINT)
+            time.sleep(60)
         return np.zeros(self.size, np.float32), 0.0, False, False, {}
 
     def render(self):
@@ -256,16 +260,13 @@ def test_failures_in_another_process():
 
 
 def test_interrupted_in_the_middle_of_a_step():
-    hosted = HostedSource(Simple, {"slow": 0.4}, "async").vector(2, seed=0)
+    hosted = HostedSource(Simple, {"trainer": os.getpid()}, "async").vector(2, seed=0)
     hosted.reset()
     processes = hosted._vector.processes
-    for process in processes:
-        os.kill(process.pid, signal.SIGINT)  # as the terminal does: it reaches everybody
-    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
-        hosted.step(np.array([0, 0]))
-    assert all(process.is_alive() for process in processes)
-    hosted.close()
+        hosted.step(np.array([0, 3]))
+    assert all(process.is_alive() for process in processes)  # whoever trains decides what happens to them
+    hosted.close()  # at once: the step would have taken a minute
     assert not any(process.is_alive() for process in processes)
 
 

@@ -5,13 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bellmax.core import Frozen
+from bellmax.core import Algorithm
 from bellmax.maths.schedules import Linear, Scheduled, at, resolve
 
 
-class Learner(Frozen):
+class Learner(Algorithm):
     learning_rate: Scheduled = 0.1
     schedule: Scheduled = Linear(1.0, 0.2, steps=100.0)
+    epochs: int = 4
+
+
+class Wrapper(Algorithm):
+    inside: Learner = Learner()
+    clip: Scheduled = Linear(0.2)
 
 
 @pytest.mark.parametrize(
@@ -38,22 +44,27 @@ def test_more_steps_than_an_int32_can_count():
     line = Linear(1.0, 0.0, steps=1e10)  # 3e9 > 2^31
     np.testing.assert_allclose(at(line, 3_000_000_000), 0.7, rtol=1e-6)
     np.testing.assert_allclose(jax.jit(lambda line: at(line, 3_000_000_000))(line), 0.7, rtol=1e-6)
-    np.testing.assert_allclose(jax.jit(at)(resolve(Linear(1.0), 10_000_000_000), 3e9), 0.7, rtol=1e-6)
+    filled = resolve(Learner(schedule=Linear(1.0)), 10_000_000_000)
+    np.testing.assert_allclose(jax.jit(at)(filled.schedule, 3e9), 0.7, rtol=1e-6)
 
 
 def test_without_a_length_there_is_an_error_until_one_is_filled_in():
+    endless = Linear(1.0, 0.5)
     with pytest.raises(ValueError, match=r"Linear\(start=1.0, end=0.5, steps=None\) has no length: give Linear"):
-        at(Linear(1.0, 0.5), 10)
-    filled = resolve(Linear(1.0, 0.5), 200)
-    assert filled == Linear(1.0, 0.5, steps=200.0)
-    np.testing.assert_allclose(at(filled, 100), 0.75)
+        at(endless, 10)
+    filled = resolve(Learner(schedule=endless), 200)
+    assert filled == Learner(schedule=Linear(1.0, 0.5, steps=200.0))
+    np.testing.assert_allclose(at(filled.schedule, 100), 0.75)
+
+
+def test_resolve_reaches_into_wrapped_algorithms():
+    filled = resolve(Wrapper(Learner(schedule=Linear(1.0))), 50)
+    assert filled == Wrapper(Learner(schedule=Linear(1.0, 0.0, steps=50.0)), clip=Linear(0.2, 0.0, steps=50.0))
 
 
 def test_resolve_leaves_everything_else_as_it_is():
-    given = Linear(1.0, 0.5, steps=30.0)
-    assert resolve(given, 200) is given
-    assert resolve(0.1, 200) == 0.1
-    assert resolve("adam", 200) == "adam"
+    given = Learner(0.3, Linear(1.0, 0.5, steps=30.0), epochs=7)
+    assert resolve(given, 200) == given
 
 
 @pytest.mark.parametrize("steps", [0, -1.0, float("nan")])

@@ -29,16 +29,16 @@ class Envs:
 def main(words: list[str]) -> None:
     """Print the names. Raises ValueError, with the nearest, if none matches."""
     wanted = parse(Envs, words, "envs").filter
-    found = {
-        source: [name for name in names if wanted.lower() in name.lower()] for source, names in known().items()
-    }
+    found = {source: [name for name in names if wanted.lower() in name.lower()] for source, names in known().items()}
     if not any(found.values()):
         near = nearest(wanted)
         hint = f"did you mean {' or '.join(near)}?" if near else "`bellmax envs` lists them all."
         raise ValueError(f"no environment has {wanted!r} in its name: {hint}")
     wide = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     order = [source for source in TITLES if found.get(source)] + [s for s in found if s not in TITLES and found[s]]
-    blocks = [[f"{TITLES.get(source, source)}: {len(found[source])}", *columns(found[source], wide)] for source in order]
+    blocks = [
+        [f"{TITLES.get(source, source)}: {len(found[source])}", *columns(found[source], wide)] for source in order
+    ]
     print("\n\n".join("\n".join(lines) for lines in blocks))
 
 

@@ -39,7 +39,7 @@ def main(words: list[str]) -> None:
 def chosen(run: Any, seed: int) -> int:
     """The seed, if the run has it. Raises ValueError."""
     if seed not in run.seeds:
-        raise ValueError(f"--seed {seed}: the run has {', '.join(map(str, run.seeds))}.")
+        raise ValueError(f"--seed {seed}: give one of the run's seeds, {', '.join(map(str, run.seeds))}.")
     return seed
 
 

@@ -1,13 +1,13 @@
 """From words to values: what tyro does not know by itself.
 
-    1e5, 100_000, 100k, 2M             whole numbers
-    runs/ppo-CartPole-v1, latest       runs (see `bellmax.cli.find_run`)
+1e5, 100_000, 100k, 2M             whole numbers
+runs/ppo-CartPole-v1, latest       runs (see `bellmax.cli.find_run`)
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from types import NoneType
 from typing import Annotated, Any, TypeVar, get_args
@@ -66,7 +66,8 @@ def _optional_rule(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec | None:
     kinds = set(get_args(info.type)) - {NoneType}
     if len(kinds) != 1 or NoneType not in get_args(info.type) or not kinds <= {int, str, float}:
         return None
-    read = {int: whole, str: str, float: float}[kinds.pop()]
+    readers: dict[Any, Callable[[str], Any]] = {int: whole, str: str, float: float}
+    read = readers[kinds.pop()]
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar={whole: "INT", str: "TEXT", float: "FLOAT"}[read],

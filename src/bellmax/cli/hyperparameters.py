@@ -1,9 +1,9 @@
 """Flags for an algorithm, made from its dataclass: each field's name, type, range, comment and default.
 
-    --learning-rate 0.001              a number
-    --learning-rate linear:0.001:0     from 0.001 to 0 over the whole run
-    --learning-rate linear:1e-3:0:50k  ... over 50,000 steps
-    --experience.length 32             a field of a dataclass within
+--learning-rate 0.001              a number
+--learning-rate linear:0.001:0     from 0.001 to 0 over the whole run
+--learning-rate linear:1e-3:0:50k  ... over 50,000 steps
+--experience.length 32             a field of a dataclass within
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def scheduled(text: str) -> float | Linear:
         except ValueError:
             raise ValueError(f"{text!r}: write a number, linear:START:END or linear:START:END:STEPS.") from None
     parts = text.split(":")
-    return schedule(":".join([*parts[:3], *(str(flags.whole(part)) for part in parts[3:])]))
+    lengths = [flags.whole(part) for part in parts[3:]]
+    if lengths and min(lengths) < 1:
+        raise ValueError(f"{text!r}: give the schedule at least 1 step.")
+    return schedule(":".join([*parts[:3], *map(str, lengths)]))
 
 
 def written(value: float | Linear) -> str:
@@ -66,7 +69,7 @@ def comments(kind: type) -> dict[str, str]:
     """What is written behind each field of a class: {"gamma": "discount"}."""
     found: dict[str, str] = {}
     for owner in reversed(kind.__mro__):
-        if owner.__dict__.get("__annotations__") and owner is not Frozen:
+        if inspect.get_annotations(owner):
             found |= _comments_of(owner)
     return found
 

@@ -86,7 +86,9 @@ def is_explained(error: BaseException) -> bool:
     place = ""
     while trace is not None:
         place, trace = trace.tb_frame.f_globals.get("__name__", ""), trace.tb_next
-    raised_here = place.split(".")[0] == "bellmax" and isinstance(error, ValueError | TypeError | ImportError | RuntimeError)
+    raised_here = place.split(".")[0] == "bellmax" and isinstance(
+        error, ValueError | TypeError | ImportError | RuntimeError
+    )
     ours = type(error).__module__.split(".")[0] == "bellmax"
     return ours or raised_here or isinstance(error, OSError)
 
@@ -103,7 +105,12 @@ def overview() -> str:
     """What `bellmax --help` says."""
     width = max(map(len, COMMANDS))
     broad = max(len(example) for example, _ in EXAMPLES)
-    lines = ["Reinforcement learning from the bandit to the language model.", "", _bold("usage: bellmax COMMAND ..."), ""]
+    lines = [
+        "Reinforcement learning from the bandit to the language model.",
+        "",
+        _bold("usage: bellmax COMMAND ..."),
+        "",
+    ]
     lines += [f"  {_bold(name.ljust(width))}  {summary}" for name, summary in COMMANDS.items()]
     lines += ["", "For example:", ""]
     lines += [f"  {example.ljust(broad)}   {meaning}" for example, meaning in EXAMPLES]

@@ -48,8 +48,8 @@ class Options:
     @property
     def arguments(self) -> dict[str, Any]:
         """What `bellmax.train` wants to hear, by name."""
-        same = ("steps", "num_envs", "recipe", "normalise", "scale_rewards", "name")
-        same += ("log_every", "evaluate_every", "evaluation_episodes", "checkpoint_every")
+        same = ["steps", "num_envs", "recipe", "normalise", "scale_rewards", "name"]
+        same += ["log_every", "evaluate_every", "evaluation_episodes", "checkpoint_every"]
         return {name: getattr(self, name) for name in same} | {
             "seeds": seeds(self.seeds),
             "run_folder": None if self.run_folder.lower() == "none" else self.run_folder,

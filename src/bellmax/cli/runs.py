@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,14 +34,24 @@ def main(words: list[str]) -> None:
     runs = list_runs(root)
     if not runs:
         raise RunFolderError(f"there are no runs in {root}: train one with `bellmax train ppo CartPole-v1`.")
-    heading = ["run", "algorithm", "environment", "status", "steps", "of", "seeds", "score", "begun"]
-    print(aligned(heading, [line(run) for run in runs]))
+    print(fitted([facts(run) for run in runs], shutil.get_terminal_size().columns if sys.stdout.isatty() else 10**9))
 
 
-def line(run: RunFolder) -> list[str]:
+def fitted(rows: list[dict[str, str]], width: int) -> str:
+    """The table, without the columns that a narrow terminal has no room for."""
+    names = list(rows[0])
+    for spare in ("begun", "algorithm", "environment", "seeds", "of", None):
+        table = aligned(names, [[row[name] for name in names] for row in rows])
+        if spare is None or max(map(len, table.splitlines())) <= width:
+            return table
+        names.remove(spare)
+    return table
+
+
+def facts(run: RunFolder) -> dict[str, str]:
     """What the table says of one run; what cannot be read is missing, or said in place of the status."""
     try:
-        config, status = run.config, run.status
+        config, status = run.config, str(run.status)
     except RunFolderError:
         config, status = {}, "damaged" if (run.path / "config.json").exists() else "not begun"
     seeds = config.get("seeds") or []
@@ -49,8 +61,17 @@ def line(run: RunFolder) -> list[str]:
     done = f"{sum(steps.values()) // max(len(seeds), 1):,}" if steps else "0"
     score = figure(sum(scores.values()) / len(scores)) if scores else MISSING
     goal = f"{config['steps']:,}" if "steps" in config else MISSING
-    name = config.get("environment", {}).get("name", MISSING)
-    return [run.path.name, algorithm(config), name, status, done, goal, f"{len(seeds)}", score, begun(run)]
+    return {
+        "run": run.path.name,
+        "algorithm": algorithm(config),
+        "environment": str(config.get("environment", {}).get("name", MISSING)),
+        "status": status,
+        "steps": done,
+        "of": goal,
+        "seeds": f"{len(seeds)}",
+        "score": score,
+        "begun": begun(run),
+    }
 
 
 def algorithm(config: dict[str, Any]) -> str:

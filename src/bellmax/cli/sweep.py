@@ -36,6 +36,6 @@ def main(words: list[str]) -> None:
             over.setdefault(field, []).append(getattr(changed.algorithm, field))
     arguments = request.arguments | {"algorithm": request.algorithm}
     with explain_interrupt(request.options.run_folder):
-        runs = bellmax.sweep(over=over, **arguments)
+        runs: list[Any] = bellmax.sweep(over=over, **arguments)
     if arguments["display"] == "auto":
         print(compare(runs))

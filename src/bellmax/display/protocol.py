@@ -21,7 +21,7 @@ class Facts(NamedTuple):
 
 
 class Display(Protocol):
-    """Somebody who watches a run. Calls come in this order, `row`, `evaluation` and `note` at any time after `start`."""
+    """Somebody who watches a run. `row`, `evaluation` and `note` come at any time after `start`."""
 
     def start(self, facts: Facts) -> None:
         """The run begins."""

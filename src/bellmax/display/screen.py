@@ -10,6 +10,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +22,7 @@ from bellmax.report.sparklines import sparkline
 WIDEST = 120  # columns; on a wider terminal the eye would have to travel
 LABEL, SCORE, CURVE = "dim", "bold green", "green"
 COLOURS = {"finished": "green", "interrupted": "yellow", "failed": "red"}
-PLAIN = str.maketrans("▁▂▃▄▅▆▇█", ".:-=+*#@")
+PLAIN = str.maketrans("▁▂▃▄▅▆▇█·…±", ".:-=+*#@-.~")  # for terminals that have ASCII alone
 SHOWN = 9  # metrics
 # Shown first, in this order; the rest as they come.
 FIRST = ("entropy", "kl", "clip_fraction", "explained_variance", "value_error", "surrogate", "grad_norm")
@@ -37,12 +38,21 @@ class Screen:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = min(options.max_width, WIDEST)
-        parts = [header(self.progress), bar(self.progress), self._pace(), Text(), scores(self.progress, width, options.ascii_only)]
+        parts = [
+            header(self.progress),
+            bar(self.progress),
+            self._pace(),
+            Text(),
+            scores(self.progress, width),
+        ]
         metrics = self.progress.metrics
         parts += [Text(), table(metrics, width)] if metrics else []
         parts += [Text(), ending(self.summary, self.progress)] if self.summary is not None else []
-        parts += [Text()]  # a short last line: the ^C that a terminal shows would otherwise wrap, and push the picture up
-        yield from console.render(Group(*parts), options.update(width=width))
+        parts += [
+            Text()
+        ]  # a short last line: the ^C that a terminal shows would otherwise wrap, and push the picture up
+        drawn = console.render(Group(*parts), options.update(width=width))
+        yield from map(in_ascii, drawn) if options.ascii_only else drawn
 
     def _pace(self) -> RenderableType:
         """Compile time and run time, apart."""
@@ -56,6 +66,11 @@ class Screen:
         words += [f"{progress.speed:,.0f} steps/s"] if progress.speed and not over else []
         words += [f"{duration(progress.seconds_left)} left"] if progress.seconds_left is not None and not over else []
         return Padding(Text("  ·  ".join(words), LABEL, no_wrap=True, overflow="ellipsis"), (0, 2))
+
+
+def in_ascii(segment: Segment) -> Segment:
+    """The same, as wide, in characters that every terminal has."""
+    return Segment(segment.text.translate(PLAIN).encode("ascii", "replace").decode(), segment.style, segment.control)
 
 
 def header(progress: Progress) -> RenderableType:
@@ -85,28 +100,28 @@ def bar(progress: Progress) -> RenderableType:
     return Padding(line, (0, 2))
 
 
-def scores(progress: Progress, width: int, plain: bool) -> RenderableType:
+def scores(progress: Progress, width: int) -> RenderableType:
     """How well it goes: the mean over seeds, each seed if they are few, and what evaluations found."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style=LABEL, no_wrap=True)
     grid.add_column(justify="right", no_wrap=True, min_width=8)
     grid.add_column(no_wrap=True, overflow="ellipsis")
     room = max(min(width - 29, 64), 8)
-    grid.add_row("score", Text(number(progress.score), SCORE), curve(progress.history, room, plain))
+    grid.add_row("score", Text(number(progress.score), SCORE), curve(progress.history, room))
     if len(progress.facts.seeds) > 1:
         for seed, history in progress.seed_histories.items():
-            grid.add_row(f"  seed {seed}", number(progress.scores.get(seed)), curve(history, room, plain))
+            grid.add_row(f"  seed {seed}", number(progress.scores.get(seed)), curve(history, room))
         if not progress.seed_histories and progress.scores:
-            grid.add_row("  seeds", "", spread(list(progress.scores.values())))
+            known = list(progress.scores.values())
+            grid.add_row("  seeds", f"{len(known)} of {len(progress.facts.seeds)}", spread(known))
     if progress.evaluations:
         grid.add_row("evaluation", *evaluations(progress))
     return Padding(grid, (0, 2))
 
 
-def curve(history: History, width: int, plain: bool) -> Text:
-    """The score so far; the room to its right is the part of the run still to come. plain: no blocks, only ASCII."""
-    drawn = sparkline(history.curve(width), width)
-    return Text(drawn.translate(PLAIN) if plain else drawn, CURVE)
+def curve(history: History, width: int) -> Text:
+    """The score so far; the room to its right is the part of the run still to come."""
+    return Text(sparkline(history.curve(width), width), CURVE)
 
 
 def spread(values: list[float]) -> str:

@@ -23,22 +23,26 @@ ROUNDING = 1e-6  # how far weights and observations are shaken to see whether tw
 SHAKES = 32
 
 
-def check(flat: Flat, spec: Spec, answer: Callable[[Named], Named], what: str) -> None:
+def check(flat: Flat, spec: Spec, answer: Callable[[Named], Named], what: str) -> bool:
     """Raise ExportFailed unless `answer` (of the file called `what`) equals the policy's on 64 random observations.
 
     Floats may differ by 1e-5 (1 + |x|). A choice may differ only where the policy itself is undecided: where a
     rounding error in its weights or in the observation makes it choose the same. Memories are carried for three steps.
+    -> whether the policy draws at random, which a file can only do once and for all.
     """
-    policy = jax.jit(flat.answer)
+    policy, keys, random = jax.jit(flat.answer), jax.random.split(jax.random.key(1)), False
     memory: Named = {name: np.repeat(x[None], OBSERVATIONS, 0) for name, x in flat.begin.items()}
     for step in range(STEPS if memory else 1):
         inputs = observations(spec, OBSERVATIONS, seed=step) | memory
-        want = jax.device_get(policy(flat.state, inputs))
+        want = jax.device_get(policy(flat.state, jax.random.key(0), inputs))
         _compare(flat, inputs, want, answer(inputs), what)
         if step == 0:  # the batch axis is free
             row = {name: x[:1] for name, x in inputs.items()}
             _compare(flat, row, {name: x[:1] for name, x in want.items()}, answer(row), what)
+        others = [jax.device_get(policy(flat.state, key, inputs)) for key in keys]
+        random |= any(not np.array_equal(want[name], other[name], equal_nan=True) for other in others for name in want)
         memory = {name: np.asarray(want[f"next_{name}"]) for name in memory}
+    return random
 
 
 def _compare(flat: Flat, inputs: Named, want: Named, got: Named, what: str) -> None:
@@ -76,7 +80,8 @@ def _undecided(flat: Flat, inputs: Named, name: str, given: np.ndarray) -> np.nd
             noise = jax.random.normal(jax.random.fold_in(key, next(count)), jnp.shape(x))
             return x + ROUNDING * noise * (jnp.abs(x) + 1e-3)
 
-        return flat.answer(*jax.tree.map(shake, (flat.state, inputs)))[name]
+        state, seen = jax.tree.map(shake, (flat.state, inputs))
+        return flat.answer(state, jax.random.key(0), seen)[name]
 
     choices = jax.jit(jax.vmap(shaken))(jax.random.split(jax.random.key(1), SHAKES))
     return (np.asarray(choices) == given).any(0)

@@ -33,12 +33,12 @@ class Flat(NamedTuple):
     outputs: dict[str, jax.ShapeDtypeStruct]  # the action's parts, then the next memory's
     begin: dict[str, np.ndarray]  # the memory's parts at the start of an episode
     state: Any
-    answer: Callable[[Any, Named], Named]  # state, inputs [batch, ...] -> outputs [batch, ...]
+    answer: Callable[[Any, Array, Named], Named]  # state, key, inputs [batch, ...] -> outputs [batch, ...]
     owner: str  # what to call the algorithm
 
     def __call__(self, inputs: Named) -> Named:
         """Inputs [batch, ...] -> outputs [batch, ...]."""
-        return self.answer(self.state, inputs)
+        return self.answer(self.state, jax.random.key(0), inputs)
 
 
 def flatten(algorithm: Algorithm, state: Any, spec: Spec) -> Flat:
@@ -46,13 +46,13 @@ def flatten(algorithm: Algorithm, state: Any, spec: Spec) -> Flat:
 
     Raises ExportFailed if the policy's memory is not a fixed tree of numbers that begins the same in every episode.
     """
-    owner, key = _title(algorithm), jax.random.key(0)
+    owner = _title(algorithm)
     memory = _begin(algorithm, state, spec, owner)
     obs = jax.eval_shape(lambda: zeros(spec.obs))
     obs_names, memory_names = names(obs, "obs"), names(memory, "memory")
     tree = jax.tree.structure((obs, memory))
 
-    def one(state: Any, *leaves: Array) -> list[Array]:
+    def one(state: Any, key: Array, *leaves: Array) -> list[Array]:
         obs, memory = tree.unflatten(leaves)
         decision = algorithm.greedy(state, obs, key, memory)
         if jax.tree.structure(decision.memory) != jax.tree.structure(memory):
@@ -61,15 +61,15 @@ def flatten(algorithm: Algorithm, state: Any, spec: Spec) -> Flat:
 
     outputs = [*names(spec.action, "action"), *(f"next_{name}" for name in memory_names)]
 
-    def answer(state: Any, inputs: Named) -> Named:
+    def answer(state: Any, key: Array, inputs: Named) -> Named:
         leaves = [inputs[name] for name in (*obs_names, *memory_names)]
-        return dict(zip(outputs, jax.vmap(one, (None, *[0] * len(leaves)))(state, *leaves)))
+        return dict(zip(outputs, jax.vmap(one, (None, None, *[0] * len(leaves)))(state, key, *leaves)))
 
     shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in jax.tree.leaves((obs, memory))]
     begin = [np.asarray(x) for x in jax.tree.leaves(memory)]
     return Flat(
         dict(zip([*obs_names, *memory_names], shapes)),
-        dict(zip(outputs, jax.eval_shape(one, state, *shapes))),
+        dict(zip(outputs, jax.eval_shape(one, state, jax.random.key(0), *shapes))),
         dict(zip(memory_names, begin)),
         state,
         answer,

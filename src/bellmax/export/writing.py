@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,6 +67,8 @@ def export(
         for name, draft in drafts.items():
             with explained(folder / FORMATS[name].file):
                 draft.replace(folder / FORMATS[name].file)
+    if any(entry["random"] for entry in entries.values()):
+        warnings.warn(f"The greedy policy of {flat.owner} draws at random; a file draws the same every time.", stacklevel=2)
     replace(manifest, [json.dumps(_manifest(flat, spec, entries), indent=2).encode()])
     return {name: folder / FORMATS[name].file for name in formats} | {"manifest": manifest}
 
@@ -85,8 +88,8 @@ def _write(flat: Flat, spec: Spec, draft: Path, format: Format) -> dict[str, Any
     """One file, written and checked -> its entry in the manifest."""
     content, about = format.convert(flat)
     replace(draft, [content])
-    agreement.check(flat, spec, _read(format, draft), format.file)
-    return {"file": format.file, "sha256": hashlib.sha256(content).hexdigest(), **about}
+    random = agreement.check(flat, spec, _read(format, draft), format.file)
+    return {"file": format.file, "sha256": hashlib.sha256(content).hexdigest(), "random": random, **about}
 
 
 def _read(format: Format, path: Path) -> Callable[[Named], Named]:

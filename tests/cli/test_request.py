@@ -1,0 +1,197 @@
+"""From `train ALGORITHM ENV ...` to what `bellmax.train` is asked to do. Nothing is trained here."""
+
+import pytest
+
+import bellmax
+import bellmax.cli.train
+from bellmax import recipes
+from bellmax.algorithms.policy.a2c import A2C
+from bellmax.catalogue import UnknownAlgorithm
+from bellmax.cli.main import main
+from bellmax.cli.options import seeds, setting
+from bellmax.cli.request import understand
+from bellmax.envs.names import UnknownEnvironment
+from bellmax.train import DEFAULT_ENVS, DEFAULT_STEPS
+
+RECIPE = recipes.find("ppo", "CartPole-v1")
+
+
+@pytest.fixture
+def asked(monkeypatch, tmp_path):
+    """What `bellmax.train` and `bellmax.sweep` were called with."""
+    calls = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bellmax, "train", lambda **arguments: calls.append(arguments))
+    monkeypatch.setattr(bellmax, "sweep", lambda **arguments: calls.append(arguments) or [])
+    return calls
+
+
+def ask(words):
+    return understand(words.split(), "train")
+
+
+def test_without_a_recipe_everything_is_as_the_library_has_it():
+    request = ask("a2c CartPole-v1")
+    assert request.algorithm == A2C()
+    got = request.arguments
+    assert (got["algorithm"], got["env"].name) == ("a2c", "CartPole-v1")
+    assert (got["steps"], got["num_envs"], got["seeds"]) == (DEFAULT_STEPS, DEFAULT_ENVS, 1)
+    assert (got["normalise"], got["scale_rewards"], got["recipe"]) == (False, False, "auto")
+    assert (got["run_folder"], got["track"], got["display"], got["name"]) == ("runs", ("tensorboard",), "auto", None)
+    assert got["evaluate_every"] is got["checkpoint_every"] is got["log_every"] is None
+    assert got["evaluation_episodes"] == 100
+
+
+def test_a_recipe_gives_the_defaults():
+    request = ask("ppo CartPole-v1")
+    assert request.algorithm == RECIPE.algorithm != bellmax.PPO()
+    assert (request.arguments["steps"], request.arguments["num_envs"]) == (RECIPE.steps, RECIPE.num_envs)
+    assert request.arguments["algorithm"] == "ppo", "by name, so that the run can tell its recipe"
+
+
+def test_flags_change_the_recipe_and_nothing_else_of_it():
+    request = ask("ppo CartPole-v1 --gamma 0.5 --num-envs 3")
+    assert request.arguments["algorithm"] == RECIPE.algorithm.replace(gamma=0.5)
+    assert (request.arguments["steps"], request.arguments["num_envs"]) == (RECIPE.steps, 3)
+
+
+def test_recipe_none_is_the_paper():
+    request = ask("ppo CartPole-v1 --recipe none")
+    assert request.algorithm == bellmax.PPO()
+    assert (request.arguments["recipe"], request.arguments["steps"]) == ("none", DEFAULT_STEPS)
+
+
+def test_every_option_arrives():
+    words = "a2c CartPole-v1 --steps 2M --num-envs 4 --seeds 3,7 --normalise --scale-rewards --evaluate-every 10k"
+    words += " --evaluation-episodes 5 --log-every 1e3 --checkpoint-every 100_000 --run-folder none --name x"
+    words += " --track tensorboard,wandb --json"
+    got = ask(words).arguments
+    assert got.pop("env").name == "CartPole-v1"
+    assert got == {
+        "algorithm": "a2c",
+        "steps": 2_000_000,
+        "num_envs": 4,
+        "seeds": [3, 7],
+        "recipe": "auto",
+        "normalise": True,
+        "scale_rewards": True,
+        "evaluate_every": 10_000,
+        "evaluation_episodes": 5,
+        "log_every": 1000,
+        "checkpoint_every": 100_000,
+        "run_folder": None,
+        "name": "x",
+        "track": ("tensorboard", "wandb"),
+        "display": "json",
+    }
+
+
+def test_options_of_the_environment_arrive():
+    env = ask("a2c bellmax:GridWorld --set size=4 --set slip=0.25").env
+    assert (env.size, env.slip) == (4, 0.25)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a2c CartPole-v1 --gamma 0.5",
+        "--gamma 0.5 a2c CartPole-v1",
+        "CartPole-v1 a2c --gamma 0.5",
+        "A2C --gamma 0.5 CartPole-v1",
+    ],
+)
+def test_words_may_stand_in_any_order(words):
+    request = ask(words)
+    assert (request.algorithm, request.env.name) == (A2C(gamma=0.5), "CartPole-v1")
+
+
+def test_every_argument_is_one_that_the_front_door_knows():
+    import inspect
+
+    got, known = ask("a2c CartPole-v1").arguments, inspect.signature(bellmax.train).parameters
+    assert set(got) <= set(known)
+
+
+def test_an_unknown_algorithm_suggests_the_nearest():
+    with pytest.raises(UnknownAlgorithm, match="did you mean ppo"):
+        ask("pppo CartPole-v1")
+    with pytest.raises(UnknownAlgorithm, match=r"which algorithm\?.*reinforce, a2c, ppo, recurrent-ppo"):
+        ask("")
+
+
+def test_an_unknown_environment_is_told_before_any_work(asked, capsys):
+    with pytest.raises(UnknownEnvironment, match=r"did you mean CartPole-v1"):
+        ask("ppo CartPole-v9")
+    assert main(["train", "ppo", "CartPole-v9"]) == 1
+    assert asked == []
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("error: no environment is called 'CartPole-v9': did you mean CartPole-v1")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("ppo", "ENV"),
+        ("ppo CartPole-v1 --gama 1", "--gamma FLOAT"),
+        ("ppo CartPole-v1 --quiet --json", "exclude each other"),
+        ("ppo CartPole-v1 --steps 0", "give at least 1"),
+        ("ppo CartPole-v1 --recipe some", "auto"),
+        ("ppo CartPole-v1 --seeds x", "--seeds x: give how many (5), or which"),
+        ("ppo CartPole-v1 --set size", "--set size: write KEY=VALUE"),
+    ],
+)
+def test_what_cannot_be_understood_is_told_and_nothing_is_trained(words, said, asked, capsys):
+    assert main(["train", *words.split()]) in (1, 2)
+    assert asked == []
+    assert said in capsys.readouterr().err
+
+
+def test_help_with_an_environment_shows_its_recipe(capsys):
+    assert main(["train", "ppo", "CartPole-v1", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Recipe: ppo on CartPole-v1" in text
+    assert "(default: linear:0.001:0)" in text.replace("\n", " ")
+    assert main(["train", "ppo", "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "ENV" in text
+    assert "(default: 0.00025)" in text
+    assert "CartPole-v1" in text.split("positional")[0], "which environments have recipes"
+
+
+def test_seeds_are_how_many_or_which():
+    assert [seeds(text) for text in ("5", "3,7", "3,", "0,")] == [5, [3, 7], [3], [0]]
+    for wrong in ("x", "", ",", "0", "1.5"):
+        with pytest.raises(ValueError, match="give how many"):
+            seeds(wrong)
+
+
+def test_settings_are_values_where_they_look_like_values():
+    texts = ["a=3", "b=0.5", "c=true", "d=None", "e=[1, 2]", "f=4x4", "g=", "h='7'", "i=a=b"]
+    values = [3, 0.5, True, None, [1, 2], "4x4", "", "7", "a=b"]
+    assert [setting(text) for text in texts] == list(zip("abcdefghi", values))
+    for wrong in ("a", "=3", "a b=3"):
+        with pytest.raises(ValueError, match="write KEY=VALUE"):
+            setting(wrong)
+
+
+def test_a_sweep_reads_its_values_as_flags_do(asked):
+    words = "a2c CartPole-v1 --gamma 0.9 --over learning-rate=1e-3,linear:0.01:0 --over experience.length=8,16"
+    assert main(["sweep", *words.split(), "--over", "hidden=32,64 64", "--quiet"]) == 0
+    (call,) = asked
+    assert call["algorithm"] == A2C(gamma=0.9)
+    assert call["over"] == {
+        "learning_rate": [0.001, bellmax.Linear(0.01, 0.0)],
+        "experience": [bellmax.Steps(8), bellmax.Steps(16)],
+        "hidden": [(32,), (64, 64)],
+    }
+
+
+@pytest.mark.parametrize(
+    "over", [[], ["--over", "gamma"], ["--over", "gamma="], ["--over", "gama=1"], ["--over", "gamma=7"]]
+)
+def test_a_sweep_that_makes_no_sense_does_not_begin(over, asked, capsys):
+    assert main(["sweep", "a2c", "CartPole-v1", *over]) in (1, 2)
+    assert asked == []
+    assert "gamma" in capsys.readouterr().err or over == []
