@@ -12,14 +12,17 @@ import time
 
 import pytest
 
-import bellmax
 from bellmax.cli import runs as runs_command
 from bellmax.cli.envs import columns
 from bellmax.cli.find_run import explain_interrupt, find_run
 from bellmax.cli.main import main
+from bellmax.load import load
 from bellmax.runs import RunFolder, RunFolderError
 
 SMALL = "ppo bellmax:CartPole --recipe none --num-envs 2 --experience.length 16 --epochs 1 --hidden 8 --seeds 4,9"
+
+
+FLAGS = ["--evaluate-every", "320", "--json", "--plot"]
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +32,7 @@ def trained(tmp_path_factory):
     os.chdir(place)
     try:
         with contextlib.redirect_stdout(printed):
-            code = main(
-                ["train", *SMALL.split(), *"--steps 640 --evaluate-every 320 --name small --json --plot".split()]
-            )
+            code = main(["train", *SMALL.split(), "--steps", "640", "--name", "small", *FLAGS])
     finally:
         os.chdir(before)
     assert code == 0
@@ -63,7 +64,7 @@ def test_the_run_folder_is_where_it_was_asked_for(here):
 def test_runs_lists_it(here, capsys):
     assert main(["runs"]) == 0
     heading, _, line = capsys.readouterr().out.splitlines()
-    assert heading.split() == "run algorithm environment status steps of seeds score begun".split()
+    assert " ".join(heading.split()) == "run algorithm environment status steps of seeds score begun"
     assert line.split()[:7] == ["small", "PPO", "bellmax:CartPole", "finished", "640", "640", "2"]
     scores = {row["seed"]: row["score"] for row in RunFolder.open("runs/small").metrics() if row["score"] is not None}
     assert float(line.split()[7]) == pytest.approx(sum(scores.values()) / 2, abs=0.06)
@@ -72,7 +73,7 @@ def test_runs_lists_it(here, capsys):
 def test_evaluate_says_how_good_each_seed_is(here, capsys):
     assert main(["evaluate", "small", "--episodes", "6"]) == 0
     text = capsys.readouterr().out
-    run = bellmax.load("runs/small")
+    run = load("runs/small")
     for index, seed in enumerate([4, 9]):
         scores = run.evaluate(6, seed=index).scores
         line = next(line for line in text.splitlines() if line.split()[:1] == [str(seed)]).split()
@@ -102,6 +103,13 @@ def test_export_writes_files(here, tmp_path, capsys):
     assert str(tmp_path / "policy.stablehlo") in capsys.readouterr().out
 
 
+def test_watch_writes_a_film(here, tmp_path, capsys):
+    assert main(["watch", "small", "--output", str(tmp_path / "x.gif"), "--seed", "4"]) == 0
+    assert (tmp_path / "x.gif").read_bytes()[:3] == b"GIF"
+    assert main(["watch", "small", "--output", str(tmp_path / "x.jpg")]) == 1
+    assert ".gif or .mp4" in capsys.readouterr().err
+
+
 def test_resume_goes_on(here, capsys):
     assert main(["resume", "small", "--steps", "704", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -116,7 +124,7 @@ def test_runs_are_found_by_path_by_name_and_as_the_latest(here, tmp_path):
         assert find_run(name).resolve() == small
     with pytest.raises(RunFolderError, match="did you mean runs/small"):
         find_run("smal")
-    with pytest.raises(RunFolderError, match="there are no runs in .*: train one with `bellmax train"):
+    with pytest.raises(RunFolderError, match=r"there are no runs in .*: train one with `bellmax train"):
         find_run("latest", tmp_path)
 
 
@@ -130,14 +138,17 @@ def test_a_run_here_comes_before_one_in_runs(tmp_path, monkeypatch):
 def test_ctrl_c_names_the_run_that_was_begun(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     RunFolder.create("runs", "older", stamp=False)
-    with (
-        pytest.raises(KeyboardInterrupt, match="interrupted and saved; go on with: bellmax resume newer$"),
-        explain_interrupt("runs"),
-    ):
-        RunFolder.create("runs", "newer", stamp=False)
-        raise KeyboardInterrupt
-    with pytest.raises(KeyboardInterrupt, match="^$"), explain_interrupt("runs"):
-        raise KeyboardInterrupt  # before there was a run
+
+    def interrupted(begins):
+        with explain_interrupt("runs"):
+            if begins:
+                RunFolder.create("runs", "newer", stamp=False)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        interrupted(begins=False)
+    with pytest.raises(KeyboardInterrupt, match=r"^interrupted and saved; go on with: bellmax resume newer$"):
+        interrupted(begins=True)
 
 
 def test_ctrl_c_ends_training_cleanly(tmp_path):

@@ -1,6 +1,7 @@
 """The top of the command line: finding commands, and saying what went wrong."""
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -125,6 +126,10 @@ def test_an_error_gives_the_terminal_back_before_it_speaks(monkeypatch, capsys):
 
 def test_a_reader_that_has_gone_is_no_error():
     script = "import sys; from bellmax.cli.main import main; sys.exit(main(['algorithms']))"
-    shell = f'{sys.executable} -c "{script}" | true; echo ${{PIPESTATUS[0]}}'
-    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=60, check=True)
-    assert "Traceback" not in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, env=env)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")

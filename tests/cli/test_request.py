@@ -2,16 +2,19 @@
 
 import pytest
 
-import bellmax
+import bellmax.cli.sweep
 import bellmax.cli.train
 from bellmax import recipes
 from bellmax.algorithms.policy.a2c import A2C
+from bellmax.algorithms.policy.ppo import PPO
 from bellmax.catalogue import UnknownAlgorithm
 from bellmax.cli.main import main
 from bellmax.cli.options import seeds, setting
 from bellmax.cli.request import understand
 from bellmax.envs.names import UnknownEnvironment
-from bellmax.train import DEFAULT_ENVS, DEFAULT_STEPS
+from bellmax.experience import Steps
+from bellmax.maths.schedules import Linear
+from bellmax.train import DEFAULT_ENVS, DEFAULT_STEPS, train
 
 RECIPE = recipes.find("ppo", "CartPole-v1")
 
@@ -21,8 +24,8 @@ def asked(monkeypatch, tmp_path):
     """What `bellmax.train` and `bellmax.sweep` were called with."""
     calls = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bellmax, "train", lambda **arguments: calls.append(arguments))
-    monkeypatch.setattr(bellmax, "sweep", lambda **arguments: calls.append(arguments) or [])
+    monkeypatch.setattr(bellmax.cli.train, "train", lambda **arguments: calls.append(arguments))
+    monkeypatch.setattr(bellmax.cli.sweep, "sweep", lambda **arguments: calls.append(arguments) or [])
     return calls
 
 
@@ -44,7 +47,7 @@ def test_without_a_recipe_everything_is_as_the_library_has_it():
 
 def test_a_recipe_gives_the_defaults():
     request = ask("ppo CartPole-v1")
-    assert request.algorithm == RECIPE.algorithm != bellmax.PPO()
+    assert request.algorithm == RECIPE.algorithm != PPO()
     assert (request.arguments["steps"], request.arguments["num_envs"]) == (RECIPE.steps, RECIPE.num_envs)
     assert request.arguments["algorithm"] == "ppo", "by name, so that the run can tell its recipe"
 
@@ -57,7 +60,7 @@ def test_flags_change_the_recipe_and_nothing_else_of_it():
 
 def test_recipe_none_is_the_paper():
     request = ask("ppo CartPole-v1 --recipe none")
-    assert request.algorithm == bellmax.PPO()
+    assert request.algorithm == PPO()
     assert (request.arguments["recipe"], request.arguments["steps"]) == ("none", DEFAULT_STEPS)
 
 
@@ -108,7 +111,7 @@ def test_words_may_stand_in_any_order(words):
 def test_every_argument_is_one_that_the_front_door_knows():
     import inspect
 
-    got, known = ask("a2c CartPole-v1").arguments, inspect.signature(bellmax.train).parameters
+    got, known = ask("a2c CartPole-v1").arguments, inspect.signature(train).parameters
     assert set(got) <= set(known)
 
 
@@ -182,8 +185,8 @@ def test_a_sweep_reads_its_values_as_flags_do(asked):
     (call,) = asked
     assert call["algorithm"] == A2C(gamma=0.9)
     assert call["over"] == {
-        "learning_rate": [0.001, bellmax.Linear(0.01, 0.0)],
-        "experience": [bellmax.Steps(8), bellmax.Steps(16)],
+        "learning_rate": [0.001, Linear(0.01, 0.0)],
+        "experience": [Steps(8), Steps(16)],
         "hidden": [(32,), (64, 64)],
     }
 

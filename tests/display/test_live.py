@@ -24,7 +24,17 @@ def facts(seeds=1, env="CartPole-v1", folder="runs/ppo-CartPole-v1-2026-11-21-09
 
 
 def row(seed, step, score=312.4):
-    names = "surrogate value_error entropy kl clip_fraction grad_norm explained_variance extra more_of_this".split()
+    names = [
+        "surrogate",
+        "value_error",
+        "entropy",
+        "kl",
+        "clip_fraction",
+        "grad_norm",
+        "explained_variance",
+        "a",
+        "b_c",
+    ]
     metrics = {name: -1.23456e-7 * 10**place for place, name in enumerate(names)}
     return {
         "seed": seed,
@@ -64,9 +74,9 @@ def test_no_line_is_wrapped_or_wider_than_the_terminal(width, seeds, over):
     lines = drawn(picture, width)
     assert max(map(cell_len, lines)) <= width
     box = lines[:5]
-    assert box[0].startswith("╭─ ppo on CartPole-v1 ─") and box[0].endswith("╮")
+    assert (box[0][:23], box[0][-1]) == ("╭─ ppo on CartPole-v1 ─", "╮")
     assert all(line.startswith("│ ") and line.endswith(" │") for line in box[1:4])
-    assert box[4].startswith("╰") and box[4].endswith("╯")
+    assert (box[4][0], box[4][-1]) == ("╰", "╯")
     # header 5, bar, pace, blank, score, evaluation, blank, last line; one for each of several seeds or one for many
     fixed = 12 + (seeds if 1 < seeds <= 8 else 1 if seeds > 8 else 0) + (3 if over else 0)
     across = max(1, (min(width, 120) - 4) // 34)
@@ -115,8 +125,7 @@ def test_the_curve_rises_to_where_the_run_is():
 def test_a_terminal_without_unicode_gets_ascii():
     text = "\n".join(drawn(screen(facts(3)), 80, "ascii"))
     assert "@" in next(line for line in text.splitlines() if "score" in line)
-    # the separators become question marks nowhere: Rich would have raised on encoding
-    assert "·" not in text and "…" not in text
+    assert "hosted  -  8 envs" in text
 
 
 def test_nothing_known_is_drawn_too():

@@ -88,7 +88,7 @@ def test_a_history_has_means_in_equal_parts_of_the_run():
     history.add(0.1, 1.0)
     history.add(0.2, 3.0)
     history.add(0.6, 10.0)
-    # Of four columns the first is [0, 0.25): mean 2; the second has none and repeats it; the third is 10; the fourth is to come.
+    # Of four columns the first, [0, 0.25), has mean 2; the second repeats it; the third is 10; the last is to come.
     assert history.curve(4) == [2.0, 2.0, 10.0]
     assert History().curve(4) == []
     history.add(1.0, 20.0)

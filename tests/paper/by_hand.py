@@ -1,7 +1,7 @@
 """What the papers' pseudo-code is made of, in NumPy and float64: one transition at a time, every gradient by hand.
 
-Nothing here looks like the library's code on purpose: loops instead of scans, sums instead of recursions, the chain rule
-written out instead of automatic differentiation. Parameters and gradients are dictionaries {path in the network: array}.
+Nothing here looks like the library's code on purpose: loops instead of scans, sums instead of recursions, the chain
+rule written out instead of automatic differentiation. Parameters and gradients are {path in the network: array}.
 """
 
 from typing import Any, NamedTuple
@@ -103,7 +103,7 @@ def categorical(logits, action):
 
 
 def normal(mean, log_std, action):
-    """log N = sum -z^2 / 2 - log std - log(2 pi) / 2 with z = (a - mean) / std;   H = sum log std + (1 + log 2 pi) / 2."""
+    """log N = sum -z^2 / 2 - log std - log(2 pi) / 2, z = (a - mean) / std;   H = sum log std + (1 + log 2 pi) / 2."""
     z = (action - mean) / np.exp(log_std)
     log_prob = sum(-(z**2) / 2 - log_std - np.log(2 * np.pi) / 2)
     entropy = sum(log_std + (1 + np.log(2 * np.pi)) / 2)
@@ -191,7 +191,7 @@ def explained(value, target, weight):
 
 
 def proximal(log_prob, old_log_prob, advantage, clip):
-    """min(r A, clip(r) A), its slope by log pi (r A where r may move, for dr / d log pi = r), the KL, whether r left."""
+    """min(r A, clip(r) A), its slope by log pi (dr / d log pi = r), the KL's estimate, and whether r left."""
     ratio = np.exp(log_prob - old_log_prob)
     held = min(max(ratio, 1 - clip), 1 + clip)
     surrogate = min(ratio * advantage, held * advantage)
@@ -234,7 +234,7 @@ class Adam:
 
 
 class RMSprop:
-    """Mnih et al., 2016, section 4: g <- 0.99 g + 0.01 slope^2, step slope / sqrt(g + epsilon), epsilon under the root."""
+    """Mnih et al., 2016, section 4: g <- 0.99 g + 0.01 slope^2, step slope / sqrt(g + epsilon): under the root."""
 
     def __init__(self, params):
         self.v = zeros(params)

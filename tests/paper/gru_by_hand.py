@@ -36,9 +36,9 @@ def sigmoid(x):
 
 
 def gru(params, memory, x):
-    """r = s(W_r x + U_r h + b_r), z = s(W_z x + U_z h + b_z), n = tanh(W_n x + b + r (U_n h + b_n)), h' = z h + (1 - z) n.
+    """r = s(W_r x + U_r h + b_r), z = s(W_z x + U_z h + b_z), n = tanh(W_n x + b + r (U_n h + b_n)).
 
-    Cho et al., 2014, section 2.3, with the reset gate behind U as in the cuDNN version.
+    h' = z h + (1 - z) n. Cho et al., 2014, section 2.3, with the reset gate behind U as in the cuDNN version.
     """
     from_x = params[f"{CELL}.weight_ih"] @ x + params[f"{CELL}.bias"]
     from_h = params[f"{CELL}.weight_hh"] @ memory

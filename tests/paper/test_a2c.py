@@ -37,7 +37,7 @@ CASES = {
 
 
 def slow_return(params, a2c, batch, t, n):
-    """R = r + gamma r' + ... + gamma^k V(s_k): to the end of the episode or of the steps; R = 0 behind a termination."""
+    """R = r + gamma r' + ... + gamma^k V(s_k): to the episode's or the steps' end; nothing is behind a termination."""
     total, factor = 0.0, 1.0
     for k in range(t, len(batch.reward)):
         total += factor * batch.reward[k, n]

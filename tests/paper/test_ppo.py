@@ -99,7 +99,7 @@ def slow_ascend(ppo, params, adam, piece, advantage, weight, steps):
 
 
 def acted(params, batch, seed):
-    """The batch with the log-probabilities of a policy that was a little different: ratios leave 1 +- clip both ways."""
+    """The batch with the log-probabilities of a policy a little different: ratios leave 1 +- clip both ways."""
     noise = np.random.default_rng(seed).normal(size=batch.reward.shape)
     log_prob = np.zeros(batch.reward.shape)
     for t, n in np.ndindex(*batch.reward.shape):

@@ -1,4 +1,4 @@
-"""The wrappers over several batches: statistics of everything seen so far, taken anew each time from a list in NumPy."""
+"""The wrappers over several batches: statistics of all seen so far, taken anew each time from a list in NumPy."""
 
 import jax
 import numpy as np

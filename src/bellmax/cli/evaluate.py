@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-import bellmax
 from bellmax.cli.find_run import find_run
 from bellmax.cli.flags import Flag, RunName, parse
+from bellmax.load import load
 from bellmax.report.wording import aligned, figure
 
 
@@ -28,7 +28,7 @@ class Evaluate:
 def main(words: list[str]) -> None:
     """Say how good a run's policies are."""
     asked = parse(Evaluate, words, "evaluate")
-    run = bellmax.load(find_run(asked.run), checkpoint=asked.checkpoint)
+    run = load(find_run(asked.run), checkpoint=asked.checkpoint)
     seeds = run.seeds if asked.seed is None else [chosen(run, asked.seed)]
     outcomes = {
         seed: run.evaluate(asked.episodes, greedy=not asked.sampled, seed=run.seeds.index(seed)) for seed in seeds

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-import bellmax
 from bellmax.cli.evaluate import chosen
 from bellmax.cli.find_run import find_run
 from bellmax.cli.flags import RunName, parse
+from bellmax.load import load
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Export:
 def main(words: list[str]) -> None:
     """Write the files, and say where."""
     asked = parse(Export, words, "export")
-    run = bellmax.load(find_run(asked.run), checkpoint=asked.checkpoint)
+    run = load(find_run(asked.run), checkpoint=asked.checkpoint)
     index = 0 if asked.seed is None else run.seeds.index(chosen(run, asked.seed))
     formats = ("stablehlo", "onnx") if asked.format == "both" else (asked.format,)
     for path in run.export(asked.output, seed=index, formats=formats).values():

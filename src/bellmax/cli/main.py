@@ -57,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(command: str, words: list[str], debug: bool) -> int:
     try:
-        return importlib.import_module(f"bellmax.cli.{command}").main(words) or 0
+        code = importlib.import_module(f"bellmax.cli.{command}").main(words) or 0
+        sys.stdout.flush()  # here, where a reader that has gone can be forgiven
+        return code
     except SystemExit as leaving:  # the parser has said what was wrong, or shown its help
         return leaving.code if isinstance(leaving.code, int) else 0 if leaving.code is None else 1
     except KeyboardInterrupt as interrupt:

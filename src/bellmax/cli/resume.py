@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import bellmax
 from bellmax.cli.find_run import find_run, how_to_resume
 from bellmax.cli.flags import Flag, RunName, parse
+from bellmax.train import resume
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,6 @@ def main(words: list[str]) -> None:
     path = find_run(asked.run)
     display = "quiet" if asked.quiet else "json" if asked.json else "auto"
     try:
-        bellmax.resume(path, steps=asked.steps, checkpoint=asked.checkpoint, display=display)
+        resume(path, steps=asked.steps, checkpoint=asked.checkpoint, display=display)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(str(interrupt) or how_to_resume(path)) from interrupt

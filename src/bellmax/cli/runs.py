@@ -97,12 +97,11 @@ def last_rows(run: RunFolder) -> Iterator[dict[str, Any]]:
         path = folder.path / "metrics.jsonl"
         try:
             with open(path, "rb") as file:
-                size = file.seek(0, 2)
-                file.seek(max(size - _TAIL, 0))
-                lines = file.read().split(b"\n")
+                file.seek(max(file.seek(0, 2) - _TAIL, 0))
+                lines = file.read().split(b"\n")  # the first may be the end of one, and is no row then
         except OSError:
             continue
-        for text in lines[1:] if size > _TAIL else lines:
+        for text in lines:
             try:
                 row = json.loads(text)
             except ValueError:

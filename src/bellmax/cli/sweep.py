@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from tyro.conf import UseAppendAction, arg
 
-import bellmax
 from bellmax.cli.find_run import explain_interrupt
 from bellmax.cli.request import understand
+from bellmax.train import sweep
 
 _OVER: Any = Annotated[
     tuple[str, ...],
@@ -36,6 +36,6 @@ def main(words: list[str]) -> None:
             over.setdefault(field, []).append(getattr(changed.algorithm, field))
     arguments = request.arguments | {"algorithm": request.algorithm}
     with explain_interrupt(request.options.run_folder):
-        runs: list[Any] = bellmax.sweep(over=over, **arguments)
+        runs: list[Any] = sweep(over=over, **arguments)
     if arguments["display"] == "auto":
         print(compare(runs))

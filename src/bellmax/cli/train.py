@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 
-import bellmax
 from bellmax.cli.find_run import explain_interrupt
 from bellmax.cli.request import understand
+from bellmax.train import train
 
 
 def main(words: list[str]) -> None:
     """Train, and draw the learning curve if that was asked for."""
     request = understand(words, "train")
     with explain_interrupt(request.options.run_folder):
-        run = bellmax.train(**request.arguments)
+        run = train(**request.arguments)
     if request.options.plot:
         path = run.plot(run.folder.path / "curve.png" if run.folder else "curve.png")
-        print(f"drew {path}", file=sys.stderr if request.options.json else sys.stdout)
+        if not request.options.quiet:
+            print(f"drew {path}", file=sys.stderr if request.options.json else sys.stdout)

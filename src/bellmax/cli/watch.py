@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import bellmax
 from bellmax.cli.evaluate import chosen
 from bellmax.cli.find_run import find_run
 from bellmax.cli.flags import RunName, parse
+from bellmax.load import load
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Watch:
 def main(words: list[str]) -> None:
     """Show a run's policy, or film it."""
     asked = parse(Watch, words, "watch")
-    run = bellmax.load(find_run(asked.run), checkpoint=asked.checkpoint)
+    run = load(find_run(asked.run), checkpoint=asked.checkpoint)
     index = 0 if asked.seed is None else run.seeds.index(chosen(run, asked.seed))
     run.watch(asked.output, episodes=asked.episodes, seed=index)
     if asked.output is not None:

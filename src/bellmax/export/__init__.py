@@ -1,8 +1,8 @@
 """Policies that leave home: StableHLO and ONNX files of a greedy policy, each checked against Python.
 
-    export(algorithm, state, spec, "folder")
-    policy = load("folder")
-    action = policy(obs)
+export(algorithm, state, spec, "folder")
+policy = load("folder")
+action = policy(obs)
 """
 
 from bellmax.export.failed import DamagedPolicy, ExportFailed

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from bellmax.core import Spec
 from bellmax.export.failed import ExportFailed
-from bellmax.export.flat import Flat, Named
+from bellmax.export.flat import Answer, Flat, Named
 from bellmax.export.observations import observations
 
 OBSERVATIONS = 64
@@ -35,17 +33,17 @@ def check(flat: Flat, spec: Spec, answer: Callable[[Named], Named], what: str) -
     for step in range(STEPS if memory else 1):
         inputs = observations(spec, OBSERVATIONS, seed=step) | memory
         want = jax.device_get(policy(flat.state, jax.random.key(0), inputs))
-        _compare(flat, inputs, want, answer(inputs), what)
+        _compare(flat, policy, inputs, want, answer(inputs), what)
         if step == 0:  # the batch axis is free
             row = {name: x[:1] for name, x in inputs.items()}
-            _compare(flat, row, {name: x[:1] for name, x in want.items()}, answer(row), what)
+            _compare(flat, policy, row, {name: x[:1] for name, x in want.items()}, answer(row), what)
         others = [jax.device_get(policy(flat.state, key, inputs)) for key in keys]
         random |= any(not np.array_equal(want[name], other[name], equal_nan=True) for other in others for name in want)
         memory = {name: np.asarray(want[f"next_{name}"]) for name in memory}
     return random
 
 
-def _compare(flat: Flat, inputs: Named, want: Named, got: Named, what: str) -> None:
+def _compare(flat: Flat, policy: Answer, inputs: Named, want: Named, got: Named, what: str) -> None:
     """Raise ExportFailed at the first row that differs."""
     for name, expected in want.items():
         if name not in got:
@@ -53,11 +51,12 @@ def _compare(flat: Flat, inputs: Named, want: Named, got: Named, what: str) -> N
         given, expected = np.asarray(got[name]), np.asarray(expected)
         if given.shape != expected.shape or given.dtype != expected.dtype:
             raise ExportFailed(
-                f"{what}: output {name!r} is {given.dtype} {given.shape}, the policy's is {expected.dtype} {expected.shape}."
+                f"{what}: output {name!r} is {given.dtype} {given.shape}, "
+                f"the policy's is {expected.dtype} {expected.shape}."
             )
         agree = _agree(expected, given)
         if not agree.all() and np.issubdtype(expected.dtype, np.integer):
-            agree = agree | _undecided(flat, inputs, name, given)
+            agree = agree | _undecided(flat, policy, inputs, name, given)
         if not agree.all():
             raise ExportFailed(_mismatch(what, name, inputs, expected, given, agree))
 
@@ -68,28 +67,23 @@ def _agree(expected: np.ndarray, given: np.ndarray) -> np.ndarray:
     return given == expected
 
 
-def _undecided(flat: Flat, inputs: Named, name: str, given: np.ndarray) -> np.ndarray:
+def _undecided(flat: Flat, policy: Answer, inputs: Named, name: str, given: np.ndarray) -> np.ndarray:
     """Where a shake no larger than rounding makes the policy itself choose what was `given`."""
+    rng, found = np.random.default_rng(0), np.zeros(given.shape, bool)
 
-    def shaken(key: Array) -> Array:
-        count = itertools.count()
+    def shake(x: Any) -> Any:
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return x
+        noise = rng.standard_normal(x.shape)
+        return (np.asarray(x) + ROUNDING * noise * (np.abs(x) + 1e-3)).astype(x.dtype)
 
-        def shake(x: Any) -> Any:
-            if not jnp.issubdtype(jnp.asarray(x).dtype, jnp.floating):
-                return x
-            noise = jax.random.normal(jax.random.fold_in(key, next(count)), jnp.shape(x))
-            return x + ROUNDING * noise * (jnp.abs(x) + 1e-3)
-
+    for _ in range(SHAKES):
         state, seen = jax.tree.map(shake, (flat.state, inputs))
-        return flat.answer(state, jax.random.key(0), seen)[name]
-
-    choices = jax.jit(jax.vmap(shaken))(jax.random.split(jax.random.key(1), SHAKES))
-    return (np.asarray(choices) == given).any(0)
+        found |= np.asarray(policy(state, jax.random.key(0), seen)[name]) == given
+    return found
 
 
-def _mismatch(
-    what: str, name: str, inputs: Named, expected: np.ndarray, given: np.ndarray, agree: np.ndarray
-) -> str:
+def _mismatch(what: str, name: str, inputs: Named, expected: np.ndarray, given: np.ndarray, agree: np.ndarray) -> str:
     row = int(np.flatnonzero(~agree.reshape(len(agree), -1).all(1))[0])
     where = {key: np.asarray(x[row]).ravel()[:16].tolist() for key, x in inputs.items()}
     return (

@@ -5,9 +5,9 @@ from __future__ import annotations
 from bellmax.runs.disk import RunFolderError
 
 
-class ExportFailed(RuntimeError):  # noqa: N818 (the name says what it is)
+class ExportFailed(RuntimeError):
     """A policy that cannot be exported, or a file that does not decide as the policy does."""
 
 
-class DamagedPolicy(RunFolderError):  # noqa: N818
+class DamagedPolicy(RunFolderError):
     """An exported policy that is not what was written: cut short, changed or incomplete."""

@@ -24,16 +24,17 @@ from bellmax.export.failed import ExportFailed
 from bellmax.spaces import Masked, confine, sample, zeros
 
 Named = dict[str, Any]  # arrays by name
+Answer = Callable[[Any, Array, Named], Named]  # state, key, inputs [batch, ...] -> outputs [batch, ...]
 
 
 class Flat(NamedTuple):
-    """A policy whose inputs and outputs have names; `inputs` and `outputs` describe one environment, without a batch."""
+    """A policy whose inputs and outputs have names; their shapes are those of one environment, without a batch."""
 
     inputs: dict[str, jax.ShapeDtypeStruct]  # the observation's parts, then the memory's
     outputs: dict[str, jax.ShapeDtypeStruct]  # the action's parts, then the next memory's
     begin: dict[str, np.ndarray]  # the memory's parts at the start of an episode
     state: Any
-    answer: Callable[[Any, Array, Named], Named]  # state, key, inputs [batch, ...] -> outputs [batch, ...]
+    answer: Answer
     owner: str  # what to call the algorithm
 
     def __call__(self, inputs: Named) -> Named:
@@ -50,13 +51,13 @@ def flatten(algorithm: Algorithm, state: Any, spec: Spec) -> Flat:
     memory = _begin(algorithm, state, spec, owner)
     obs = jax.eval_shape(lambda: zeros(spec.obs))
     obs_names, memory_names = names(obs, "obs"), names(memory, "memory")
-    tree = jax.tree.structure((obs, memory))
+    tree: Any = jax.tree.structure((obs, memory))
 
     def one(state: Any, key: Array, *leaves: Array) -> list[Array]:
         obs, memory = tree.unflatten(leaves)
         decision = algorithm.greedy(state, obs, key, memory)
-        if jax.tree.structure(decision.memory) != jax.tree.structure(memory):
-            raise ExportFailed(f"{owner}.greedy returns a memory of another structure than {owner}.begin made.")
+        if names(decision.memory, "memory") != memory_names:
+            raise ExportFailed(f"{owner}.greedy returns another kind of memory than {owner}.begin makes.")
         return jax.tree.leaves((confine(spec.action, decision.action), decision.memory))
 
     outputs = [*names(spec.action, "action"), *(f"next_{name}" for name in memory_names)]
@@ -86,7 +87,9 @@ def _begin(algorithm: Algorithm, state: Any, spec: Spec, owner: str) -> Any:
     others = [algorithm.begin(state, sample(spec.obs, key), key) for key in jax.random.split(key, 2)]
     for leaf, *rest in zip(*map(jax.tree.leaves, (first, *others))):
         if jnp.issubdtype(jnp.asarray(leaf).dtype, jax.dtypes.prng_key):
-            raise ExportFailed(f"The memory of {owner} holds random keys, which no file format has: it cannot leave JAX.")
+            raise ExportFailed(
+                f"The memory of {owner} holds random keys, which no file format has: it cannot leave JAX."
+            )
         if not all(np.array_equal(leaf, other, equal_nan=True) for other in rest):
             raise ExportFailed(
                 f"The memory of {owner} begins with what it first observes, and a file can only hold a fixed beginning."

@@ -33,7 +33,7 @@ class Policy:
         self.spec: Spec = spec_from_plain(manifest["spec"])
         self.recurrent = bool(manifest["begin"])
         self._inputs = {name: (tuple(x["shape"][1:]), x["dtype"]) for name, x in manifest["inputs"].items()}
-        self._action = jax.tree.structure(self.spec.action)
+        self._action: Any = jax.tree.structure(self.spec.action)
 
     def __call__(self, obs: Any, memory: Any = None) -> Any:
         """The action; with a memory, the action and the next memory. `memory` None begins an episode.
@@ -100,7 +100,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError) as error:
         raise DamagedPolicy(f"{path} is damaged: export the policy again.") from error
     if known != VERSION:
-        raise RunFolderError(f"{path} has version {known}, this bellmax reads {VERSION}: use the bellmax that wrote it.")
+        raise RunFolderError(
+            f"{path} has version {known}, this bellmax reads {VERSION}: use the bellmax that wrote it."
+        )
     return manifest
 
 
@@ -110,4 +112,3 @@ def _rows(given: Named, inputs: dict[str, Any]) -> int | None:
         if name in inputs and np.ndim(x) > len(inputs[name][0]):
             return np.shape(x)[0]
     return None
-

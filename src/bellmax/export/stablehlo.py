@@ -23,7 +23,7 @@ def convert(flat: Flat) -> tuple[bytes, dict[str, Any]]:
     """The file's content, and what the manifest says of it. Products are taken in full precision on every platform."""
     (batch,) = jax.export.symbolic_shape("batch")
     shapes = {name: jax.ShapeDtypeStruct((batch, *x.shape), x.dtype) for name, x in flat.inputs.items()}
-    make = jax.export.export(jax.jit(flat.__call__), platforms=PLATFORMS)
+    make = jax.export.export(jax.jit(lambda inputs: flat(inputs)), platforms=PLATFORMS)
     try:
         with jax.default_matmul_precision("highest"):
             exported = make(shapes)

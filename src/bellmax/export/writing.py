@@ -68,7 +68,9 @@ def export(
             with explained(folder / FORMATS[name].file):
                 draft.replace(folder / FORMATS[name].file)
     if any(entry["random"] for entry in entries.values()):
-        warnings.warn(f"The greedy policy of {flat.owner} draws at random; a file draws the same every time.", stacklevel=2)
+        warnings.warn(
+            f"The greedy policy of {flat.owner} draws at random; a file draws the same every time.", stacklevel=2
+        )
     replace(manifest, [json.dumps(_manifest(flat, spec, entries), indent=2).encode()])
     return {name: folder / FORMATS[name].file for name in formats} | {"manifest": manifest}
 

@@ -1,6 +1,6 @@
 """See what was learned: on the screen, as a GIF or MP4, or as text.
 
-    watch(algorithm, state, find("CartPole-v1"), "cartpole.gif")
+watch(algorithm, state, find("CartPole-v1"), "cartpole.gif")
 """
 
 from bellmax.watch.film import CannotWatch

@@ -17,7 +17,7 @@ FASTEST_GIF = 50  # pictures a second; browsers slow down what claims to be fast
 SUFFIXES = (".gif", ".mp4")
 
 
-class CannotWatch(RuntimeError):  # noqa: N818 (the name says what it is)
+class CannotWatch(RuntimeError):
     """There is nothing to see, or no place to show it; the message says what to do instead."""
 
 

@@ -75,7 +75,7 @@ def watch(
 
 @contextlib.contextmanager
 def _unseen(path: Path | None) -> Iterator[None]:
-    """For a film on a machine without a display, tell SDL, which draws many of Gymnasium's worlds, not to look for one."""
+    """For a film without a display, tell SDL, which draws many of Gymnasium's worlds, not to look for one."""
     if path is None or has_display():
         yield
         return
@@ -120,7 +120,9 @@ def _shapes(spec: Spec) -> list[Any]:
 def _mode(source: HostedSource, path: Path | None) -> str:
     """How a hosted environment should draw: for a file, in a window of its own, or as text."""
     if isinstance(source.made, VectorEnv):
-        raise CannotWatch(f"{source.name} is a ready vector environment: pass the id, class or factory of one to watch.")
+        raise CannotWatch(
+            f"{source.name} is a ready vector environment: pass the id, class or factory of one to watch."
+        )
     known = _render_modes(source)
     if path is not None:
         if known and "rgb_array" not in known:

@@ -81,7 +81,7 @@ class OnHost:
         self.name, self._mode, self._filmed = source.name, mode, None  # type: str, str, Filmed | None
         self._hosted = HostedSource(self._factory(source), source.kwargs, "sync").vector(1, seed, mode)
         self.action = self._hosted.spec.action
-        self.fps = (self._filmed.metadata or {}).get("render_fps") or 30 if self._filmed else 30
+        self.fps: float = (self._filmed.metadata or {}).get("render_fps") or 30 if self._filmed else 30
         self._next: Any = None
         self._seen: Any = None
 

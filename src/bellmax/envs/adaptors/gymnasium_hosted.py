@@ -102,12 +102,12 @@ class Hosted:
 
     def _same_step(self, raw: Any, ended: np.ndarray, info: dict[str, Any]) -> tuple[Any, Any]:
         """The vector environment has reset already and put the last observations in `info`."""
-        obs, rows = self._reading.read(raw, info), np.flatnonzero(ended)
+        obs, rows = self._reading.read(raw, info), ended.nonzero()[0]
         return with_rows(obs, rows, self._reading.finals(info, rows)), obs
 
     def _reset_here(self, raw: Any, ended: np.ndarray, info: dict[str, Any]) -> tuple[Any, Any]:
         """The vector environment never resets: do it now."""
-        next_obs, rows = self._reading.read(raw, info, ended), np.flatnonzero(ended)
+        next_obs, rows = self._reading.read(raw, info, ended), ended.nonzero()[0]
         raw, info = self._call("reset", options={"reset_mask": ended.copy()})
         return next_obs, with_rows(next_obs, rows, self._reading.read_rows(raw, info, rows))
 
@@ -118,7 +118,7 @@ class Hosted:
         resetting = self._never if self._resetting is None else self._resetting
         obs = next_obs = self._reading.read(raw, info, ended)
         if resetting.any():
-            rows = np.flatnonzero(resetting)
+            rows = resetting.nonzero()[0]
             next_obs = with_rows(obs, rows, rows_of(self._final, rows))
             reward[rows] = 0
         self._resetting, self._final = (ended, obs) if ended.any() else (None, None)
