@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from typing import TYPE_CHECKING
 
-from bellmax.core import Algorithm
+if TYPE_CHECKING:
+    from bellmax.core import Algorithm
 
 ALGORITHMS = {
     "reinforce": "bellmax.algorithms.policy.reinforce:REINFORCE",

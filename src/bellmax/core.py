@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-import sys
 from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_type_hints
 
 import jax
@@ -77,18 +76,39 @@ class Frozen:
         dataclasses.dataclass(frozen=True)(cls)
         cls.__init__ = _explaining(cls.__init__)  # type: ignore[method-assign]
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-        hints = get_type_hints(cls, vars(sys.modules[cls.__module__]), include_extras=True)
+        hints = get_type_hints(cls, include_extras=True)
         cls._hints = {name: hints[name] for name in names}  # type: ignore[attr-defined]
-        traced = [name for name in names if is_traced(hints[name], Frozen)]
-        jax.tree_util.register_dataclass(cls, traced, [name for name in names if name not in traced])
+        cls._traced = [name for name in names if is_traced(hints[name], Frozen)]  # type: ignore[attr-defined]
+        _register(cls, cls._traced, [name for name in names if name not in cls._traced])  # type: ignore[attr-defined]
 
     def __post_init__(self) -> None:
         for name, hint in self._hints.items():  # type: ignore[attr-defined]
-            check(type(self).__name__, name, getattr(self, name), hint)
+            value = getattr(self, name)
+            check(type(self).__name__, name, value, hint)
+            if name in self._traced and isinstance(value, int) and not isinstance(value, bool):  # type: ignore[attr-defined]
+                object.__setattr__(self, name, float(value))  # 1 and 1.0 are the same program
 
     def replace(self: Self, **changes: Any) -> Self:
         """The same with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+
+def _register(cls: type, traced: list[str], static: list[str]) -> None:
+    """Make JAX see through the class. A copy that JAX makes is not checked: it may hold anything at all."""
+
+    def flatten(it: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        return [getattr(it, name) for name in traced], tuple(getattr(it, name) for name in static)
+
+    def flatten_with_keys(it: Any) -> tuple[list[Any], tuple[Any, ...]]:
+        return [(jax.tree_util.GetAttrKey(name), getattr(it, name)) for name in traced], flatten(it)[1]
+
+    def unflatten(structure: tuple[Any, ...], leaves: Any) -> Any:
+        it = object.__new__(cls)
+        for name, value in [*zip(traced, leaves), *zip(static, structure)]:
+            object.__setattr__(it, name, value)
+        return it
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
 
 
 def _explaining(init: Any) -> Any:

@@ -71,7 +71,7 @@ class Session:
                     self._advance(self._boundary(), heard)
                     self._look()
                     if heard.is_set():
-                        raise Interrupted
+                        raise Interrupted(self._advice())
             except Exception:
                 self._count(self.engine.rescued())
                 self._close_rows()
@@ -82,6 +82,11 @@ class Session:
                 self.save()
                 raise
         self.save()
+
+    def _advice(self) -> str:
+        if self.folder is None:
+            return "interrupted; without a run folder there is nothing to go on with"
+        return f"interrupted and saved; go on with: bellmax resume {self.folder.path}"
 
     def save(self) -> None:
         """Write a checkpoint of everything."""

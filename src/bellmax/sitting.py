@@ -10,7 +10,7 @@ from bellmax import processes
 from bellmax.display import Display, Facts
 from bellmax.encode import spec_from_plain
 from bellmax.engine import engine
-from bellmax.load import load, read
+from bellmax.loading import load, read
 from bellmax.plan import Plan
 from bellmax.run import Run
 from bellmax.runs import MLflow, RunFolder, TensorBoard, WeightsAndBiases, provenance

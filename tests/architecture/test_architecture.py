@@ -37,7 +37,7 @@ FRONT = {
     "compilation",
     "export",
 }
-FRONT |= {"watch", "recipes", "cli", "__init__", "load", "sitting"}
+FRONT |= {"watch", "recipes", "cli", "__init__", "loading", "sitting"}
 QUIET = set(ALLOWED) - {"runs", "report", "display"}  # nothing here prints, logs, plots or touches files
 
 

@@ -16,7 +16,7 @@ from bellmax.cli import runs as runs_command
 from bellmax.cli.envs import columns
 from bellmax.cli.find_run import explain_interrupt, find_run
 from bellmax.cli.main import main
-from bellmax.load import load
+from bellmax.loading import load
 from bellmax.runs import RunFolder, RunFolderError
 
 SMALL = "ppo bellmax:CartPole --recipe none --num-envs 2 --experience.length 16 --epochs 1 --hidden 8 --seeds 4,9"
@@ -161,7 +161,7 @@ def test_ctrl_c_ends_training_cleanly(tmp_path):
     training.send_signal(signal.SIGINT)
     out, err = training.communicate(timeout=60)
     assert training.returncode == 130
-    assert err.splitlines()[-1] == "interrupted and saved; go on with: bellmax resume long"
+    assert err.splitlines()[-1] == "interrupted and saved; go on with: bellmax resume runs/long"
     assert "Traceback" not in err
     assert out.splitlines()[-1].startswith("interrupted: ")
     assert RunFolder.open(tmp_path / "runs" / "long").status == "interrupted"

@@ -14,7 +14,7 @@ from bellmax.cli.request import understand
 from bellmax.envs.names import UnknownEnvironment
 from bellmax.experience import Steps
 from bellmax.maths.schedules import Linear
-from bellmax.train import DEFAULT_ENVS, DEFAULT_STEPS, train
+from bellmax.training import DEFAULT_ENVS, DEFAULT_STEPS, train
 
 RECIPE = recipes.find("ppo", "CartPole-v1")
 

@@ -132,9 +132,6 @@ def test_a_traced_value_is_not_held_against_its_range():
     assert jax.jit(lambda gamma: Learner(gamma=gamma).gamma)(3.0) == 3.0
 
 
-@pytest.mark.xfail(
-    reason="a whole number in a float field is an integer leaf: another program, and no gradient", strict=True
-)
 def test_a_whole_number_in_a_float_field_is_a_float():
     run, compiled = counted(score)
     run(Learner(gamma=0.9))
@@ -143,9 +140,6 @@ def test_a_whole_number_in_a_float_field_is_a_float():
     jax.grad(score)(Learner(gamma=1))
 
 
-@pytest.mark.xfail(
-    reason="JAX builds the dataclass through __init__, which checks what a tree function put there", strict=True
-)
 def test_tree_functions_may_put_anything_in_the_place_of_a_number():
     axes = jax.tree.map(lambda _: 0, Learner())  # the in_axes of a vmap; 0 is no rate
     assert axes.rate == 0

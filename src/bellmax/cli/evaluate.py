@@ -10,7 +10,7 @@ import numpy as np
 
 from bellmax.cli.find_run import find_run
 from bellmax.cli.flags import Flag, RunName, parse
-from bellmax.load import load
+from bellmax.loading import load
 from bellmax.report.wording import aligned, figure
 
 

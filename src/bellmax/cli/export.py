@@ -8,7 +8,7 @@ from typing import Literal
 from bellmax.cli.evaluate import chosen
 from bellmax.cli.find_run import find_run
 from bellmax.cli.flags import RunName, parse
-from bellmax.load import load
+from bellmax.loading import load
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from tyro.conf import UseAppendAction, arg
 
 from bellmax.cli.flags import Flag, whole
-from bellmax.train import DEFAULT_ENVS, DEFAULT_STEPS
+from bellmax.training import DEFAULT_ENVS, DEFAULT_STEPS
 
 
 def _said(text: str) -> Any:

@@ -15,7 +15,7 @@ from bellmax.cli.options import Options
 from bellmax.core import Algorithm
 from bellmax.envs.names import find
 from bellmax.recipes import Recipe
-from bellmax.train import source_name
+from bellmax.training import source_name
 
 Fields = Sequence[tuple[str, Any, Any]]  # name, annotation, default
 _ENV = Annotated[str, Positional, arg(metavar="ENV", help="such as CartPole-v1; `bellmax envs` lists them")]
@@ -34,10 +34,13 @@ class Request(NamedTuple):
     def arguments(self) -> dict[str, Any]:
         """What `bellmax.train` wants to hear, by name.
 
-        The algorithm goes by its name where nothing about it was changed, so that the run can tell its recipe.
+        The algorithm goes by its name, with what was changed beside it, so that the run can tell its recipe.
         """
-        chosen = algorithm_name(type(self.algorithm)) if self.algorithm == self.default else self.algorithm
-        return {"algorithm": chosen, "env": self.env} | self.options.arguments
+        names = [field.name for field in dataclasses.fields(self.algorithm)]  # type: ignore[arg-type]
+        values = {name: getattr(self.algorithm, name) for name in names}
+        changed = {name: value for name, value in values.items() if value != getattr(self.default, name)}
+        chosen = {"algorithm": algorithm_name(type(self.algorithm)), "env": self.env}
+        return chosen | ({"hyperparameters": changed} if changed else {}) | self.options.arguments
 
 
 def understand(words: Sequence[str], command: str, extra: Fields = ()) -> Request:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bellmax.cli.find_run import find_run, how_to_resume
 from bellmax.cli.flags import Flag, RunName, parse
-from bellmax.train import resume
+from bellmax.training import resume
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from tyro.conf import UseAppendAction, arg
 
 from bellmax.cli.find_run import explain_interrupt
 from bellmax.cli.request import understand
-from bellmax.train import sweep
+from bellmax.training import sweep
 
 _OVER: Any = Annotated[
     tuple[str, ...],

@@ -6,7 +6,7 @@ import sys
 
 from bellmax.cli.find_run import explain_interrupt
 from bellmax.cli.request import understand
-from bellmax.train import train
+from bellmax.training import train
 
 
 def main(words: list[str]) -> None:

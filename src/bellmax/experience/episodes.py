@@ -13,8 +13,8 @@ class Episodes(Experience):
     Neighbouring environments start alike in groups of `group`.
     """
 
-    length: Count = 500
-    group: Count = 1
+    length: Count = 500  # longer episodes are cut here
+    group: Count = 1  # so many neighbouring environments start alike
 
     @property
     def whole(self) -> bool:

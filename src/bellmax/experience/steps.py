@@ -9,4 +9,4 @@ from bellmax.ranges import Count
 class Steps(Experience):
     """On-policy experience: `length` steps of every environment, batch [length, env]."""
 
-    length: Count = 128
+    length: Count = 128  # steps of every environment in one round

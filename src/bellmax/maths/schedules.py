@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Algorithm, Frozen
-from bellmax.ranges import Positive, Range
+from bellmax.ranges import NonNegative, Positive, Range
 
 
 class Linear(Frozen):
@@ -21,9 +21,9 @@ class Linear(Frozen):
     `steps=None` means the length of the run: the front door fills it in.
     """
 
-    start: float
-    end: float = 0.0
-    steps: Positive | None = None
+    start: NonNegative  # at step 0
+    end: NonNegative = 0.0  # from `steps` on
+    steps: Positive | None = None  # environment steps from start to end
 
 
 Scheduled = Annotated[float, Range(0)] | Linear

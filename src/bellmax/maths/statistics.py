@@ -21,7 +21,8 @@ def weighted_mean(x: Array, weight: Array) -> Array:
 def standardise(x: Array, weight: Array) -> Array:
     """(x - mean) / (std + 1e-8) over all axes, mean and std weighted; the std divides by sum(w)."""
     mean = weighted_mean(x, weight)
-    return (x - mean) / (jnp.sqrt(weighted_mean(jnp.square(x - mean), weight)) + 1e-8)
+    deviation = jnp.sqrt(weighted_mean(jnp.square(x - mean), weight))
+    return jnp.where(weight != 0, (x - mean) / (deviation + 1e-8), 0)
 
 
 def explained_variance(prediction: Array, target: Array, weight: Array) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from bellmax.networks.conv import Convolutions
-from bellmax.networks.mlp import MLP
+from bellmax.networks.mlp import MLP, Activation
 from bellmax.spaces import Discrete, Masked, MultiBinary, MultiDiscrete, Space, Tree, is_image
 
 
@@ -48,7 +48,7 @@ class Torso(eqx.Module):
     mlp: MLP
     size: int = eqx.field(static=True)
 
-    def __init__(self, key: Array, space: Tree, hidden: tuple[int, ...], activation: str = "tanh"):
+    def __init__(self, key: Array, space: Tree, hidden: tuple[int, ...], activation: Activation = "tanh"):
         encoder_key, mlp_key = jax.random.split(key)
         self.encoder = Encoder(encoder_key, space)
         self.mlp = MLP(mlp_key, (self.encoder.size, *hidden), activation)

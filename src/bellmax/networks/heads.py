@@ -11,7 +11,7 @@ from jax import Array
 
 from bellmax.maths.distributions import Categorical, MultiCategorical, Normal
 from bellmax.networks.encoder import Torso
-from bellmax.networks.mlp import Dense
+from bellmax.networks.mlp import Activation, Dense
 from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Space, Tree
 
 Policy = Categorical | MultiCategorical | Normal
@@ -79,7 +79,7 @@ class ActorCritic(eqx.Module):
         obs: Tree,
         action: Space,
         hidden: tuple[int, ...],
-        activation: str = "tanh",
+        activation: Activation = "tanh",
         shared: bool = False,
     ):
         torso_key, value_torso_key, head_key, value_key = jax.random.split(key, 4)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-Activation = Callable[[Array], Array]
+Activation = Literal["tanh", "relu", "swish", "gelu"]
 
-ACTIVATIONS: dict[str, Activation] = {"tanh": jnp.tanh, "relu": jax.nn.relu, "swish": jax.nn.swish, "gelu": jax.nn.gelu}
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "swish": jax.nn.swish,
+    "gelu": jax.nn.gelu,
+}
 
 
 def orthogonal(key: Array, shape: tuple[int, ...], scale: float) -> Array:
@@ -40,9 +46,9 @@ class MLP(eqx.Module):
     """
 
     layers: list[Dense]
-    activation: str = eqx.field(static=True)
+    activation: Activation = eqx.field(static=True)
 
-    def __init__(self, key: Array, sizes: Sequence[int], activation: str = "tanh", scale: float = 2**0.5):
+    def __init__(self, key: Array, sizes: Sequence[int], activation: Activation = "tanh", scale: float = 2**0.5):
         keys = jax.random.split(key, max(len(sizes) - 1, 1))
         self.layers = [Dense(k, i, o, scale) for k, i, o in zip(keys, sizes, sizes[1:])]
         self.activation = activation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import equinox as eqx
 import jax
@@ -20,7 +20,7 @@ class Recurrent(eqx.Module):
 
     cell: eqx.nn.GRUCell | eqx.nn.LSTMCell
 
-    def __init__(self, key: Array, inputs: int, size: int, kind: str = "gru"):
+    def __init__(self, key: Array, inputs: int, size: int, kind: Literal["gru", "lstm"] = "gru"):
         cell_key, init_key = jax.random.split(key)
         cell = {"gru": eqx.nn.GRUCell, "lstm": eqx.nn.LSTMCell}[kind](inputs, size, key=cell_key)
         leaves, tree = jax.tree.flatten(cell)

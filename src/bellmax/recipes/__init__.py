@@ -66,12 +66,13 @@ def configured(default: Any, changes: dict[str, Any]) -> Any:
 
 def schedule(text: str) -> Linear:
     """linear:START:END or linear:START:END:STEPS."""
-    parts = text.removeprefix("linear:").split(":")
     try:
-        start, end, *steps = [float(part) for part in parts]
-        return Linear(start, end, *steps[:1])
+        numbers = [float(part) for part in text.removeprefix("linear:").split(":")]
     except ValueError:
-        raise ValueError(f"{text!r} is no schedule: write linear:START:END or linear:START:END:STEPS.") from None
+        numbers = []
+    if len(numbers) not in (2, 3):
+        raise ValueError(f"{text!r} is no schedule: write linear:START:END or linear:START:END:STEPS.")
+    return Linear(*numbers)
 
 
 def _tuple(value: Any) -> Any:

@@ -27,6 +27,7 @@ from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import explained_variance, weighted_mean
 from bellmax.maths.values import value_error
 from bellmax.networks.heads import ActorCritic
+from bellmax.networks.mlp import Activation
 from bellmax.ranges import NonNegative, Positive, Sizes, Unit
 
 
@@ -49,7 +50,7 @@ class A2C(Algorithm):
     learning_rate: Scheduled = 7e-4  # RMSprop's
     max_grad_norm: Positive = 0.5  # gradients longer than this are shortened to it
     hidden: Sizes = (64, 64)  # widths of the dense layers
-    activation: str = "tanh"  # tanh, relu, swish or gelu
+    activation: Activation = "tanh"  # between the dense layers
     shared: bool = False  # one torso for policy and value
 
     def init(self, key: Array, spec: Spec) -> State:

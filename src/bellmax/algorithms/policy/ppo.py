@@ -31,6 +31,7 @@ from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import explained_variance, standardise, weighted_mean
 from bellmax.maths.values import clipped_value_error, value_error
 from bellmax.networks.heads import ActorCritic
+from bellmax.networks.mlp import Activation
 from bellmax.ranges import Count, NonNegative, Positive, Sizes, Unit
 
 
@@ -70,7 +71,7 @@ class PPO(Algorithm):
     standardise_advantage: bool = True  # mean 0 and deviation 1 in each minibatch
     clip_value: bool = False  # clip the change of the value by `clip` too
     hidden: Sizes = (64, 64)  # widths of the dense layers
-    activation: str = "tanh"  # tanh, relu, swish or gelu
+    activation: Activation = "tanh"  # between the dense layers
     shared: bool = False  # one torso for policy and value
 
     def init(self, key: Array, spec: Spec) -> State:

@@ -12,7 +12,7 @@ norm and Adam's epsilon of 1e-5 as in `ppo.py`. The value behind a time limit is
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import equinox as eqx
 import jax
@@ -31,7 +31,7 @@ from bellmax.maths.statistics import explained_variance, standardise, weighted_m
 from bellmax.maths.values import value_error
 from bellmax.networks.encoder import Torso
 from bellmax.networks.heads import Policy, PolicyHead
-from bellmax.networks.mlp import Dense
+from bellmax.networks.mlp import Activation, Dense
 from bellmax.networks.recurrent import Recurrent
 from bellmax.ranges import Count, NonNegative, Positive, Sizes, Unit
 
@@ -44,7 +44,15 @@ class Network(eqx.Module):
     head: PolicyHead
     value_head: Dense
 
-    def __init__(self, key: Array, spec: Spec, hidden: tuple[int, ...], activation: str, size: int, kind: str):
+    def __init__(
+        self,
+        key: Array,
+        spec: Spec,
+        hidden: tuple[int, ...],
+        activation: Activation,
+        size: int,
+        kind: Literal["gru", "lstm"],
+    ):
         torso_key, recurrent_key, head_key, value_key = jax.random.split(key, 4)
         self.torso = Torso(torso_key, spec.obs, hidden, activation)
         self.recurrent = Recurrent(recurrent_key, self.torso.size, size, kind)
@@ -104,8 +112,8 @@ class RecurrentPPO(Algorithm):
     max_grad_norm: Positive = 0.5  # gradients longer than this are shortened to it
     hidden: Sizes = (64,)  # widths of the dense layers before the memory
     memory_size: Count = 64  # numbers in the memory
-    cell: str = "gru"  # gru or lstm
-    activation: str = "tanh"  # tanh, relu, swish or gelu
+    cell: Literal["gru", "lstm"] = "gru"  # what remembers
+    activation: Activation = "tanh"  # between the dense layers
 
     def init(self, key: Array, spec: Spec) -> State:
         network = Network(key, spec, self.hidden, self.activation, self.memory_size, self.cell)

@@ -28,6 +28,7 @@ from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import standardise, weighted_mean
 from bellmax.maths.values import value_error
 from bellmax.networks.heads import ActorCritic
+from bellmax.networks.mlp import Activation
 from bellmax.ranges import NonNegative, Positive, Sizes, Unit
 
 
@@ -51,7 +52,7 @@ class REINFORCE(Algorithm):
     learning_rate: Scheduled = 1e-3  # Adam's
     max_grad_norm: Positive = 1e9  # gradients longer than this are shortened to it
     hidden: Sizes = (64, 64)  # widths of the dense layers
-    activation: str = "tanh"  # tanh, relu, swish or gelu
+    activation: Activation = "tanh"  # between the dense layers
 
     def init(self, key: Array, spec: Spec) -> State:
         network = ActorCritic(key, spec.obs, spec.action, self.hidden, self.activation)

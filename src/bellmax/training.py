@@ -16,6 +16,7 @@ from bellmax.core import Algorithm
 from bellmax.envs.names import find
 from bellmax.maths.schedules import resolve
 from bellmax.plan import Plan, planned
+from bellmax.recipes import configured
 from bellmax.recipes import find as find_recipe
 from bellmax.run import Run
 from bellmax.runs import RunFolder
@@ -33,6 +34,7 @@ def train(
     steps: int | None = None,
     num_envs: int | None = None,
     seeds: int | Sequence[int] = 1,
+    hyperparameters: Mapping[str, Any] | None = None,
     recipe: str = "auto",
     normalise: bool | None = None,
     scale_rewards: bool | None = None,
@@ -52,6 +54,7 @@ def train(
     env            a Gymnasium id, "gymnax:ID", "bellmax:NAME", an in-graph Env, or a Gymnasium class, factory or object
     steps          environment steps of each seed, all its environments together
     seeds          how many, or which; they are trained together
+    hyperparameters     to change on top of the recipe or the algorithm, by name
     recipe         "auto" or "none" (the paper's defaults); says nothing about an Algorithm that is passed
     normalise, scale_rewards     wrap the algorithm in Normalised, ScaledRewards
     run_folder     where to make the run's folder; None keeps everything in memory
@@ -64,7 +67,7 @@ def train(
     """
     use_cache()
     source = find(env, **(env_options or {}))
-    plan = _plan(algorithm, source, steps, num_envs, recipe, normalise, scale_rewards)
+    plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards)
     length, trackers = plan["steps"], _trackers(track)
     made = Plan(
         **plan,
@@ -76,6 +79,8 @@ def train(
         evaluation_episodes=evaluation_episodes,
         track=trackers if run_folder is not None else (),
     )
+    if not made.ingraph:
+        source.check()  # what breaks Gymnasium's contract is said before there is a folder
     folder = None if run_folder is None else _folder(run_folder, name, made)
     return carry_out(made, folder, displays.make(display))
 
@@ -108,17 +113,23 @@ def sweep(algorithm: str | Algorithm, env: Any, over: Mapping[str, Sequence[Any]
 
     sweep("ppo", "gymnax:CartPole-v1", {"learning_rate": [1e-4, 3e-4, 1e-3]}, seeds=5). `options` are those of `train`.
     """
-    source = find(env, **(options.pop("env_options", None) or {}))
-    if isinstance(algorithm, str):
-        found = None if options.get("recipe") == "none" else find_recipe(algorithm, source_name(source))
-        algorithm = found.algorithm if found else algorithm_class(algorithm)()
-        if found:
-            options = {"steps": found.steps, "num_envs": found.num_envs} | options
     settings = [dict(zip(over, values)) for values in itertools.product(*over.values())]
-    variants = [algorithm.replace(**changes) for changes in settings]  # all are checked before the first is trained
-    name = options.pop("name", None) or f"sweep-{algorithm_name(type(algorithm))}"
-    labels = ["-".join(f"{key}={value}" for key, value in changes.items()) for changes in settings]
-    return [train(v, source, name=f"{name}-{label}", **options) for v, label in zip(variants, labels)]
+    fixed = dict(options.pop("hyperparameters", None) or {})
+    example = algorithm_class(algorithm)() if isinstance(algorithm, str) else algorithm
+    for changes in settings:
+        configured(example, fixed | changes)  # all are checked before the first is trained
+    source = find(env, **(options.pop("env_options", None) or {}))
+    name = options.pop("name", None) or f"sweep-{algorithm_name(type(example))}"
+    return [
+        train(algorithm, source, name=f"{name}-{_label(changes)}", hyperparameters=fixed | changes, **options)
+        for changes in settings
+    ]
+
+
+def _label(changes: Mapping[str, Any]) -> str:
+    return "-".join(
+        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in changes.items()
+    )
 
 
 def source_name(source: Any) -> str:
@@ -132,6 +143,7 @@ def _plan(
     source: Any,
     steps: int | None,
     num_envs: int | None,
+    hyperparameters: Mapping[str, Any],
     recipe: str,
     normalise: bool | None,
     scale_rewards: bool | None,
@@ -148,6 +160,10 @@ def _plan(
         steps = found.steps if found else DEFAULT_STEPS
     if num_envs is None:
         num_envs = found.num_envs if found else DEFAULT_ENVS
+    for key, value in (("steps", steps), ("num_envs", num_envs)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{key} = {value!r}: give a whole number of at least 1.")
+    algorithm = configured(algorithm, dict(hyperparameters))
     if scale_rewards if scale_rewards is not None else found is not None and found.scale_rewards:
         algorithm = ScaledRewards(algorithm, gamma=getattr(algorithm, "gamma", 0.99))
     if normalise if normalise is not None else found is not None and found.normalise:
