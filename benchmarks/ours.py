@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,17 @@ COMMAND = [*PYTHON, "-m", "benchmarks.ours"]
 IMPORT = [*PYTHON, "-c", "import bellmax"]
 BELLMAX = str(Path(sys.executable).with_name("bellmax"))
 HELP = [BELLMAX, "--help"]
-FIRST_UPDATE = [BELLMAX, "train", "ppo", "CartPole-v1", "--steps", "256", "--quiet", "--folder"]  # the recipe's 8 x 32
-COLD = {"JAX_ENABLE_COMPILATION_CACHE": "false", "JAX_PLATFORMS": "cpu"}  # to compile anew, as the peers do
+FIRST_UPDATE = [
+    BELLMAX,
+    "train",
+    "ppo",
+    "CartPole-v1",
+    "--steps",
+    "256",
+    "--quiet",
+    "--run-folder",
+]  # the recipe's 8 x 32
+COLD = {"BELLMAX_CACHE": "off", "JAX_PLATFORMS": "cpu"}  # to compile anew, as the peers do
 
 
 def main(job: dict[str, Any]) -> dict[str, Any]:
@@ -29,14 +39,21 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def speed(job: dict[str, Any]) -> dict[str, Any]:
-    """Train twice in this process; the first compiles, the second is timed, as with the peers."""
-    compiling, run = train(job).timing, train(job)
-    running = run.timing
+    """Train twice in this process; the first compiles, the second is timed, as with the peers.
+
+    All of `train` counts but compiling: starting, logging and looking at the clock too. "advancing" is the part of
+    it that the library itself reports as running time.
+    """
+    compiling = train(job).timing["compile"]
+    start = time.perf_counter()
+    run = train(job)
+    seconds = time.perf_counter() - start - run.timing["compile"]
     return {
-        "steps": running["steps"],  # of all seeds together
-        "seconds": running["run"],
-        "steps_per_second": running["steps"] / running["run"],
-        "compile_seconds": compiling["compile"],
+        "steps": run.timing["steps"],  # of all seeds together
+        "seconds": seconds,
+        "steps_per_second": run.timing["steps"] / seconds,
+        "advancing": run.timing["run"],
+        "compile_seconds": compiling,
         "greedy_return": sum(greedy_returns(run, job)) / len(job["seeds"]) if job["episodes"] else None,
         "seeds": job["seeds"],
     }
@@ -49,22 +66,20 @@ def scores(job: dict[str, Any]) -> dict[str, Any]:
 
 def greedy_returns(run: Any, job: dict[str, Any]) -> list[float]:
     """One mean a seed."""
-    import numpy as np
-
-    found = np.asarray(run.evaluate(episodes=job["episodes"]).scores)  # [seed] or [seed, episode]
-    return found.reshape(len(job["seeds"]), -1).mean(axis=1).tolist()
+    played = run.evaluate(episodes=job["episodes"]).scores  # the episodes of the first seed, of the second, ...
+    return played.reshape(len(job["seeds"]), -1).mean(axis=1).tolist()
 
 
 def solve(job: dict[str, Any]) -> dict[str, Any]:
     """The steps every seed took until a greedy evaluation reached `threshold`; null where none did."""
-    run = train(job, evaluate_every=job["evaluate_every"], episodes=job["episodes"])
-    history = [(row["step"], row["scores"]) for row in run.evaluations]  # scores: one mean a seed
-    return {"steps_to_solve": first_reached(history, job["threshold"], len(job["seeds"])), "seeds": job["seeds"]}
+    run = train(job, evaluate_every=job["evaluate_every"], evaluation_episodes=job["episodes"])
+    return {"steps_to_solve": first_reached(run.evaluations, job["threshold"], job["seeds"]), "seeds": job["seeds"]}
 
 
-def first_reached(history: list[tuple[int, list[float]]], threshold: float, seeds: int) -> list[int | None]:
-    """[(steps, [score of each seed])] -> for each seed the first steps with at least `threshold`, None if none."""
-    return [next((step for step, found in sorted(history) if found[seed] >= threshold), None) for seed in range(seeds)]
+def first_reached(evaluations: list[dict[str, Any]], threshold: float, seeds: list[int]) -> list[int | None]:
+    """Rows with "seed", "step" and "mean" -> for each seed the first step with at least `threshold`, None if none."""
+    reached = [(row["seed"], row["step"]) for row in evaluations if row["mean"] >= threshold]
+    return [min((step for seed, step in reached if seed == wanted), default=None) for wanted in seeds]
 
 
 def train(job: dict[str, Any], **more: Any) -> Any:
@@ -76,7 +91,7 @@ def train(job: dict[str, Any], **more: Any) -> Any:
         steps=job["steps"],
         num_envs=job["num_envs"],
         seeds=job["seeds"],
-        folder=None,
+        run_folder=None,
         display="quiet",
         **more,
     )
@@ -84,9 +99,7 @@ def train(job: dict[str, Any], **more: Any) -> Any:
 
 def ppo(job: dict[str, Any]) -> Any:
     """The settings of benchmarks/settings.py in bellmax's words."""
-    from bellmax.algorithms.policy.ppo import PPO
-    from bellmax.experience import Steps
-    from bellmax.maths.schedules import Linear
+    from bellmax import PPO, Linear, Steps
 
     return PPO(
         experience=Steps(job["length"]),

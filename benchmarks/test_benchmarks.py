@@ -39,8 +39,9 @@ def test_a_target_of_our_own_figure_needs_no_peer_and_one_of_the_ratio_does():
 
 def test_seeds_that_never_solve_count_as_infinity():
     # of three seeds, in any order of the evaluations: solved at 2, at 1 (a later dip does not undo it), never
-    history = [(2, [480.0, 100.0, 474.9]), (1, [474.9, 475.0, 0.0])]
-    steps = first_reached(history, 475, 3)
+    means = {(7, 2): 480.0, (7, 1): 474.9, (8, 2): 100.0, (8, 1): 475.0, (9, 2): 474.9, (9, 1): 0.0}
+    rows = [{"seed": seed, "step": step, "mean": mean} for (seed, step), mean in means.items()]
+    steps = first_reached(rows, 475, [7, 8, 9])
     assert steps == [2, 1, None]
     row = Row("solve", [INFINITY if step is None else step for step in [None, None, 5]], "steps")
     assert row.cells()[1] == "never (5 to never) steps"

@@ -31,7 +31,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Session:
-    """One sitting of a run. `taken` and `seconds` are what earlier sittings did, per seed and in all."""
+    """One sitting of a run. `past` is what the checkpoint it goes on from says of earlier sittings."""
 
     def __init__(
         self,
@@ -40,16 +40,16 @@ class Session:
         display: Display,
         folder: RunFolder | None = None,
         sinks: tuple[Any, ...] = (),
-        taken: list[int] | None = None,
-        seconds: float = 0.0,
-        sessions: int = 0,
+        past: dict[str, Any] | None = None,
     ):
         self.plan, self.engine, self.display, self.folder, self.sinks = plan, engine, display, folder, sinks
-        self.taken, self.seconds, self.sessions = taken or [0] * len(plan.seeds), seconds, sessions + 1
+        past = past or {}
+        self.taken: list[int] = past.get("taken") or [0] * len(plan.seeds)
+        self.seconds, self.sessions = past.get("seconds", 0.0), past.get("sessions", 0) + 1
         self.compile_seconds, self._spent, self._here, self._speed = 0.0, 0.0, 0, 0.0
         self._evaluated = self._saved = min(self.taken)
-        self._open: list[dict[str, float]] = [{} for _ in plan.seeds]  # sums since the last row
-        self._since = [seconds] * len(plan.seeds)
+        self._open: list[dict[str, float]] = past.get("open") or [{} for _ in plan.seeds]  # sums since the last row
+        self._since: list[float] = past.get("since") or [self.seconds] * len(plan.seeds)
         self.rows: list[dict[str, Any]] = []
         self.evaluations: list[dict[str, Any]] = []
 
@@ -91,8 +91,13 @@ class Session:
     def save(self) -> None:
         """Write a checkpoint of everything."""
         if self.folder is not None:
-            meta = {"taken": self.taken, "seconds": self.seconds, "sessions": self.sessions}
-            self.folder.checkpoints.save(max(self.taken), self.engine.tree(), meta)
+            self.folder.checkpoints.save(max(self.taken), self.engine.tree(), self.past)
+
+    @property
+    def past(self) -> dict[str, Any]:
+        """What the next sitting needs to know of this one and those before it."""
+        past = {"taken": self.taken, "seconds": self.seconds, "sessions": self.sessions}
+        return past | {"open": self._open, "since": self._since}
 
     @property
     def timing(self) -> dict[str, float]:

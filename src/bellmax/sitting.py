@@ -36,8 +36,7 @@ def _sit(plan: Plan, folder: RunFolder | None, display: Display, made: Any, meta
     if folder is not None and not (folder.path / "config.json").exists():
         folder.write_config(plan.config(made.spec) | {"provenance": provenance()})
     sinks = tuple(_sink(name, folder, plan, meta) for name in plan.track) if folder is not None else ()
-    past = {"taken": meta.get("taken"), "seconds": meta.get("seconds", 0.0), "sessions": meta.get("sessions", 0)}
-    session = Session(plan, made, display, folder, sinks, **past)
+    session = Session(plan, made, display, folder, sinks, meta)
     display.start(facts(plan, folder, min(session.taken)))
     if meta and not plan.ingraph:
         display.note("the simulators could not be saved: their episodes start anew")
@@ -59,8 +58,7 @@ def _sit(plan: Plan, folder: RunFolder | None, display: Display, made: Any, meta
         display.finish(summary(session, status, folder))
     rows = folder.metrics() if folder is not None else session.rows
     evaluations = folder.evaluations() if folder is not None else session.evaluations
-    meta = {"taken": session.taken, "seconds": session.seconds, "sessions": session.sessions}
-    return Run(plan, made.spec, made.tree(), meta, rows, evaluations, session.timing, folder)
+    return Run(plan, made.spec, made.tree(), session.past, rows, evaluations, session.timing, folder)
 
 
 def facts(plan: Plan, folder: RunFolder | None, taken: int) -> Facts:

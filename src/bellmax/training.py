@@ -66,7 +66,7 @@ def train(
     Ctrl-C saves the run and raises KeyboardInterrupt; `resume` goes on.
     """
     use_cache()
-    source = find(env, **(env_options or {}))
+    shown, source = displays.make(display), find(env, **(env_options or {}))
     plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards)
     length, trackers = plan["steps"], _trackers(track)
     made = Plan(
@@ -82,7 +82,7 @@ def train(
     if not made.ingraph:
         source.check()  # what breaks Gymnasium's contract is said before there is a folder
     folder = None if run_folder is None else _folder(run_folder, name, made)
-    return carry_out(made, folder, displays.make(display))
+    return carry_out(made, folder, shown)
 
 
 def resume(

@@ -17,6 +17,7 @@ def test_ppo_solves_cart_pole_with_its_recipe():
     still = ppo.replace(learning_rate=Linear(0.0, 0.0, float(recipe.steps)))  # the control learns nothing
     fleet = Fleet([ppo, ppo, ppo, still], CartPole(), [0, 1, 2, 0], recipe.num_envs)
     rounds = -(-recipe.steps // round_size(ppo, recipe.num_envs))
+    fleet.compile()
     totals = fleet.advance(rounds, [recipe.steps] * 4)
     fleet.close()
     assert [int(total["steps"]) for total in totals] == [102_400] * 4

@@ -32,7 +32,7 @@ ALGORITHMS = {
     "a2c": A2C(**SMALL, experience=Steps(5), learning_rate=1e-2),
     "reinforce": REINFORCE(**SMALL, experience=Episodes(10), learning_rate=1e-2),
 }
-STEPS = {"ppo": 6_400, "recurrent-ppo": 12_800, "a2c": 8_000, "reinforce": 32_000}
+STEPS = {"ppo": 6_400, "recurrent-ppo": 10_240, "a2c": 8_000, "reinforce": 32_000}
 BOOTSTRAPPING = [name for name in ALGORITHMS if name != "reinforce"]
 WORLDS = (ConstantReward(), SeenReward(), DelayedReward(), TimeLimitChain(), ActionReward(), MatchingReward())
 NAMES = [type(world).__name__ for world in WORLDS]
@@ -52,8 +52,8 @@ CASES += [Case("TimeLimitChain", "cut_is_end", 0)]
 
 
 def annealed(name, frozen=False):
-    """The algorithm with a learning rate that falls from 0.01 to 0.001, or is nearly nothing."""
-    rate = (1e-9, 0.0) if frozen else (1e-2, 1e-3)
+    """The algorithm with a learning rate that falls from 0.01 to 0.0003, or is nearly nothing."""
+    rate = (1e-9, 0.0) if frozen else (1e-2, 3e-4)
     return ALGORITHMS[name].replace(learning_rate=Linear(*rate, STEPS[name]))
 
 

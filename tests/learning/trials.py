@@ -11,6 +11,7 @@ from bellmax.core import Algorithm
 from bellmax.drivers import evaluate, ingraph
 from bellmax.drivers.fleet import stack, unstack
 from tests.learning.one_of import OneOf
+from tests.learning.quick import QUICKLY
 
 SEEDS = (0, 1, 2)
 
@@ -47,9 +48,7 @@ def train(trials: list[Trial], *, steps: int, num_envs: int) -> list[Trained]:
     return [Trained(*row) for row in zip(algorithms, envs, unstack(states, len(trials)), practice)]
 
 
-@functools.partial(
-    jax.jit, static_argnames=("steps", "num_envs"), compiler_options={"xla_backend_optimization_level": 0}
-)
+@functools.partial(jax.jit, static_argnames=("steps", "num_envs"), compiler_options=QUICKLY)
 def _train(algorithms: Any, envs: Any, keys: Any, steps: int, num_envs: int) -> Any:
     def one(trial: Any) -> Any:
         run, metrics = ingraph.train(*trial, steps=steps, num_envs=num_envs)

@@ -12,6 +12,7 @@ import numpy as np
 from bellmax.core import Transition
 from bellmax.maths.schedules import Linear
 from bellmax.spaces import Box, Discrete
+from tests.learning.quick import QUICKLY
 
 # --- parameters -------------------------------------------------------------------------------------------------------
 
@@ -33,7 +34,7 @@ def begun(algorithm, spec, seed):
 
 def quickly(update):
     """The update compiled, without the optimisations that take longer than they save here."""
-    return jax.jit(update, compiler_options={"xla_backend_optimization_level": 0})
+    return jax.jit(update, compiler_options=QUICKLY)
 
 
 def zeros(params):
