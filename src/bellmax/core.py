@@ -103,7 +103,7 @@ def _register(cls: type, traced: list[str], static: list[str]) -> None:
         return [(jax.tree_util.GetAttrKey(name), getattr(it, name)) for name in traced], flatten(it)[1]
 
     def unflatten(structure: tuple[Any, ...], leaves: Any) -> Any:
-        it = object.__new__(cls)
+        it: Any = object.__new__(cls)
         for name, value in [*zip(traced, leaves), *zip(static, structure)]:
             object.__setattr__(it, name, value)
         return it

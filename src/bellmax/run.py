@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -113,7 +113,7 @@ class Run:
         """Draw the learning curve, to a PNG if `path` is given -> the path, or the figure."""
         from bellmax.report import plot
 
-        return plot([self], path, **options)
+        return plot(cast(Any, self), path, **options)
 
     def watch(self, path: str | Path | None = None, *, episodes: int = 1, seed: int = 0, **options: Any) -> Any:
         """Show episodes on the screen, or write them to an MP4 or GIF at `path`."""

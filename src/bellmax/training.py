@@ -12,11 +12,11 @@ from bellmax.algorithms.wrappers.normalised import Normalised
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.catalogue import algorithm_class, algorithm_name
 from bellmax.compilation import use_cache
-from bellmax.core import Algorithm
+from bellmax.core import Algorithm, Env
 from bellmax.envs.names import find
 from bellmax.maths.schedules import resolve
 from bellmax.plan import Plan, planned
-from bellmax.recipes import configured
+from bellmax.recipes import Recipe, configured
 from bellmax.recipes import find as find_recipe
 from bellmax.run import Run
 from bellmax.runs import RunFolder
@@ -79,7 +79,7 @@ def train(
         evaluation_episodes=evaluation_episodes,
         track=trackers if run_folder is not None else (),
     )
-    if not made.ingraph:
+    if not isinstance(source, Env):
         source.check()  # what breaks Gymnasium's contract is said before there is a folder
     folder = None if run_folder is None else _folder(run_folder, name, made)
     return carry_out(made, folder, shown)
@@ -151,11 +151,14 @@ def _plan(
     """Hyperparameters from what was asked for, the recipe if there is one, and the defaults, in this order."""
     if recipe not in ("auto", "none"):
         raise ValueError(f"recipe = {recipe!r}: choose 'auto' or 'none'.")
-    found = None
+    found: Recipe | None = None
+    chosen: Algorithm
     if isinstance(algorithm, str):
         kind = algorithm_class(algorithm)
         found = find_recipe(algorithm_name(kind), source_name(source)) if recipe == "auto" else None
-        algorithm = found.algorithm if found else kind()
+        chosen = found.algorithm if found else kind()
+    else:
+        chosen = algorithm
     if steps is None:
         steps = found.steps if found else DEFAULT_STEPS
     if num_envs is None:
@@ -163,13 +166,13 @@ def _plan(
     for key, value in (("steps", steps), ("num_envs", num_envs)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{key} = {value!r}: give a whole number of at least 1.")
-    algorithm = configured(algorithm, dict(hyperparameters))
+    chosen = configured(chosen, dict(hyperparameters))
     if scale_rewards if scale_rewards is not None else found is not None and found.scale_rewards:
-        algorithm = ScaledRewards(algorithm, gamma=getattr(algorithm, "gamma", 0.99))
+        chosen = ScaledRewards(chosen, gamma=getattr(chosen, "gamma", 0.99))
     if normalise if normalise is not None else found is not None and found.normalise:
-        algorithm = Normalised(algorithm)
-    algorithm = resolve(algorithm, steps)
-    return {"algorithm": algorithm, "steps": steps, "num_envs": num_envs, "recipe": found.name if found else None}
+        chosen = Normalised(chosen)
+    chosen = resolve(chosen, steps)
+    return {"algorithm": chosen, "steps": steps, "num_envs": num_envs, "recipe": found.name if found else None}
 
 
 def _trackers(track: Sequence[str]) -> tuple[str, ...]:

@@ -190,7 +190,8 @@ def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
 def test_ctrl_c_saves_the_run(tmp_path):
     program = (
         "import bellmax as bm\n"
-        "bm.train(bm.A2C(hidden=(8,)), 'bellmax:CartPole', steps=10**9, num_envs=2, log_every=1000, checkpoint_every=10**8,"
+        "bm.train(bm.A2C(hidden=(8,)), 'bellmax:CartPole', steps=10**9, num_envs=2, log_every=1000,"
+        " checkpoint_every=10**8,"
         f" run_folder={str(tmp_path)!r}, name='x', display='quiet')\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""A program for the tests to kill: train into the folder given, or go on with what is there. Arguments: folder, env, steps."""
+"""A program for the tests to kill: train into a folder, or go on with what is there. Arguments: folder, env, steps."""
 
 import sys
 from pathlib import Path

@@ -32,11 +32,11 @@ _CODES |= {np.dtype(bool): "BOOL", np.dtype(jnp.bfloat16): "BF16", np.dtype(np.c
 _UNREADABLE = (SafetensorError, ValueError, TypeError, AttributeError, KeyError)
 
 
-class DamagedCheckpoint(RunFolderError):  # noqa: N818 (the name says what it is)
+class DamagedCheckpoint(RunFolderError):
     """A file that is not what was written: cut short, changed or unreadable."""
 
 
-class WrongCheckpoint(RunFolderError):  # noqa: N818
+class WrongCheckpoint(RunFolderError):
     """An intact file that does not fit: of another program, another version or another agent."""
 
 
