@@ -34,8 +34,8 @@ CASES = {
     "continuous": (PPO(**SETTINGS), Box((2,))),
     "shared torso, clipped value, raw advantage, all clocks running": (
         PPO(**SETTINGS | {"shared": True, "clip_value": True, "standardise_advantage": False}).replace(
-            learning_rate=Linear(0.02, 0.004, 200.0),
-            clip=Linear(0.3, 0.1, 150.0),
+            learning_rate=Linear(0.1, 0.02, 200.0),
+            clip=Linear(0.2, 0.02, 150.0),
             entropy_weight=Linear(0.2, 0.0, 300.0),
         ),
         Discrete(3),
@@ -79,7 +79,7 @@ def slow_ascend(ppo, params, adam, piece, advantage, weight, steps):
     clip, entropy_weight = scheduled(ppo.clip, steps), scheduled(ppo.entropy_weight, steps)
     if ppo.standardise_advantage:
         advantage = standardised(advantage, weight)
-    grads, terms = zeros(params), []
+    grads, terms, held = zeros(params), [], 0
     for (obs, action, old_log_prob, old_value, target), one_advantage, w in zip(piece, advantage, weight):
         if w == 0:
             continue
@@ -88,13 +88,13 @@ def slow_ascend(ppo, params, adam, piece, advantage, weight, steps):
         error, by_value = squared(now.value, target)
         kept = old_value + np.clip(now.value - old_value, -clip, clip)
         if ppo.clip_value and squared(kept, target)[0] > error:
-            error, by_value = squared(kept, target)[0], 0.0  # a value that is held moves nothing
+            error, by_value, held = squared(kept, target)[0], 0.0, held + 1  # a value that is held moves nothing
         share = 1 / np.sum(weight)
         slopes = -by_log_prob, -entropy_weight, ppo.value_weight * by_value
         backward(params, grads, now, *(share * slope for slope in slopes))
         terms.append((surrogate, error, now.choice.entropy, kl, clipped))
     metrics = dict(zip(("surrogate", "value_error", "entropy", "kl", "clip_fraction"), np.mean(terms, axis=0)))
-    metrics["grad_norm"] = length_of(grads)
+    metrics |= {"grad_norm": length_of(grads), "values_held": held}
     return adam.step(params, grads, scheduled(ppo.learning_rate, steps), ppo.max_grad_norm), metrics
 
 
@@ -118,6 +118,7 @@ def test_two_updates_are_those_of_the_pseudo_code(name):
         state, metrics = update(state, batch, key)
         params, expected = slow_update(ppo, params, adam, batch, key, steps)
         steps += batch.weight.sum()
+        assert expected.pop("values_held").any() == ppo.clip_value
         assert float(state.steps) == steps
         assert_same({k: np.asarray(x) for k, x in metrics.items()}, expected)
         assert_same(by_name(state.network), params)

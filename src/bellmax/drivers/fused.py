@@ -16,7 +16,6 @@ from jax import Array
 
 from bellmax.core import Algorithm, Spec, Transition
 from bellmax.drivers.learn import begin_all, eats, example_transition, learn_or_keep, round_keys, step_keys, where
-from bellmax.spaces import Tree, confine
 
 
 class Run(NamedTuple):
@@ -32,8 +31,7 @@ class Run(NamedTuple):
 class Choice(NamedTuple):
     """What one step brings back to the host; each leaf is [env, ...]."""
 
-    confined: Any  # the actions, as the environments get them
-    action: Any  # the actions, as they were drawn
+    action: Any  # as drawn: the environments get them cut to their bounds
     extras: Any
 
 
@@ -60,14 +58,14 @@ def draw(algorithm: Algorithm, run: Run, num_envs: int) -> Draws:
 
 
 def act(
-    algorithm: Algorithm, space: Tree, state: Any, draws: Draws, memory: Any, obs: Any, last: Array, t: Array
+    algorithm: Algorithm, state: Any, draws: Draws, memory: Any, obs: Any, last: Array, t: Array
 ) -> tuple[Choice, Any]:
     """Choose the actions of step `t` -> choice, memories. Memories begin anew where `last`: an episode ended."""
     begin_key = jax.random.fold_in(jax.random.wrap_key_data(draws.begin), t)
     memory = where(last, begin_all(algorithm, state, obs, begin_key), memory)
     keys = jax.random.wrap_key_data(draws.act[t])
     decision = jax.vmap(algorithm.act, (None, 0, 0, 0))(state, obs, keys, memory)
-    return Choice(confine(space, decision.action), decision.action, decision.extras), decision.memory
+    return Choice(decision.action, decision.extras), decision.memory
 
 
 def learn(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict[str, Array]]:
@@ -87,28 +85,28 @@ class Calls(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
-def compiled(algorithm_tree: Any, run_tree: Any, space: Any, num_envs: int) -> Calls:
+def compiled(algorithm_tree: Any, run_tree: Any, num_envs: int) -> Calls:
     """The three calls, made once for everything that shares these structures."""
 
     def begin(floats: list[Array], leaves: list[Array], obs: Any) -> Any:
         algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
         draws = draw(algorithm, run, num_envs)
         memory = begin_all(algorithm, run.state, obs, jax.random.wrap_key_data(draws.begin))
-        choice, memory = act(algorithm, space, run.state, draws, memory, obs, jnp.zeros(num_envs, bool), jnp.int32(0))
+        choice, memory = act(algorithm, run.state, draws, memory, obs, jnp.zeros(num_envs, bool), jnp.int32(0))
         return draws, memory, choice
 
     def within(
         floats: list[Array], leaves: list[Array], draws: Draws, memory: Any, obs: Any, last: Array, t: Array
     ) -> Any:
         algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
-        choice, memory = act(algorithm, space, run.state, draws, memory, obs, last, t)
+        choice, memory = act(algorithm, run.state, draws, memory, obs, last, t)
         return memory, choice
 
     def end(floats: list[Array], leaves: list[Array], window: Transition, memory: Any, obs: Any, last: Array) -> Any:
         algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
         run, metrics = learn(algorithm, run, window)
         draws = draw(algorithm, run, num_envs)
-        choice, memory = act(algorithm, space, run.state, draws, memory, obs, last, jnp.int32(0))
+        choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
         return jax.tree.leaves(run), draws, memory, choice, metrics, run.sound
 
     return Calls(jax.jit(begin), jax.jit(within, donate_argnums=3), jax.jit(end, donate_argnums=(1, 3)))

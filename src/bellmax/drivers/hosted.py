@@ -18,6 +18,7 @@ from bellmax.core import Algorithm, Spec, Transition
 from bellmax.drivers import fused
 from bellmax.drivers.fused import Choice, Run
 from bellmax.drivers.learn import eats, example_transition, round_keys
+from bellmax.spaces import confine
 
 
 class HostedEnvs(Protocol):
@@ -50,7 +51,7 @@ class Drive:
         self._example = example_transition(algorithm, run.state, self.spec)
         self._leaves, self._tree = jax.tree.flatten(jax.tree.map(jnp.asarray, run))
         self._floats, floats = jax.tree.flatten(algorithm)
-        self._calls = fused.compiled(floats, self._tree, envs.spec.action, envs.num_envs)
+        self._calls = fused.compiled(floats, self._tree, envs.num_envs)
         self._vacate()
         self._restart()
 
@@ -105,7 +106,7 @@ class Drive:
         self._length = np.zeros(self.spec.num_envs, np.int64)
         self._obs = self.envs.reset(self.experience.group)
         self._draws, self._memory, choice = self._calls.begin(self._floats, self._leaves, self._obs)
-        self._choice: Choice = jax.device_get(choice)
+        self._choice: Choice = jax.tree.map(np.asarray, choice)
 
     def _round(self) -> tuple[dict[str, Any], dict[str, Array], bool]:
         """Collect a round and learn from it -> tally, metrics, sound."""
@@ -117,7 +118,7 @@ class Drive:
         alive = np.ones(self.spec.num_envs, np.float32)
         for t in range(length):
             full = t == length - 1
-            arrival = self.envs.step(self._choice.confined)
+            arrival = self.envs.step(confine(self.spec.action, self._choice.action))
             weight, last = arrival.weight * alive, arrival.last
             if whole:
                 last = last | full
@@ -130,11 +131,11 @@ class Drive:
                 break
             now = self._draws, self._memory, self._obs, last, np.int32(t + 1)
             self._memory, choice = self._calls.act(self._floats, self._leaves, *now)
-            self._choice = jax.device_get(choice)
+            self._choice = jax.tree.map(np.asarray, choice)
         rest = self.window, self._memory, self._obs, last
         answer = self._calls.learn(self._floats, self._leaves, *rest)
         self._leaves, self._draws, self._memory, choice, metrics, sound = answer
-        self._choice = jax.device_get(choice)
+        self._choice = jax.tree.map(np.asarray, choice)
         return tally, metrics, bool(sound)
 
     def _store(self, t: int, arrival: Any, weight: Any, last: Any) -> None:

@@ -1,0 +1,162 @@
+"""Commands, links, names and numbers on the pages are those of the program. Nothing is trained here."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+import shlex
+import tomllib
+
+import jax
+import pytest
+
+from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
+from bellmax.catalogue import ALGORITHMS, algorithm_class
+from bellmax.cli import flags
+from bellmax.cli.main import COMMANDS
+from bellmax.cli.request import understand
+from bellmax.cli.sweep import _OVER
+from bellmax.core import Spec, Transition
+from bellmax.drivers.learn import example_transition
+from bellmax.envs import WORLDS
+from bellmax.spaces import Box, Discrete
+from tests.architecture.test_architecture import ALLOWED, FRONT
+from tests.docs.pages import PAGES, ROOT, commands, headings, links, table
+
+TEXTS = {page.name: page.read_text() for page in PAGES}
+ALL = "\n".join(TEXTS.values())
+STAND_INS = {"ALGORITHM": "ppo", "ENV": "CartPole-v1", "RUN": "latest", "FOLDER": "policy"}
+STAND_INS |= {"COMMAND": "train", "FLAG=A,B": "gamma=0.9,0.99", "KEY=VALUE": "size=8"}
+SAID = sorted({(page, command) for page, text in TEXTS.items() for command in commands(text)})
+
+
+def parse(command: str) -> None:
+    """Read a command line with the program's own parser. Raises whatever the program would say."""
+    words = [STAND_INS.get(word, word) for word in shlex.split(command)]
+    assert words[1] in {*COMMANDS, "--help"}, f"there is no command {words[1]}"
+    if words[1] in ("train", "sweep"):
+        extra = [("over", _OVER, ())] if words[1] == "sweep" else []
+        understand(words[2:], words[1], extra)
+    elif words[1] != "--help":
+        kind = getattr(importlib.import_module(f"bellmax.cli.{words[1]}"), words[1].capitalize())
+        flags.parse(kind, words[2:], words[1])
+
+
+@pytest.mark.parametrize(("page", "command"), [x for x in SAID if x[1].startswith("bellmax ")])
+def test_every_command_line_can_be_parsed(page, command, capsys):
+    code = 0
+    try:
+        parse(command)
+    except SystemExit as leaving:  # also after --help
+        code = leaving.code or 0
+    assert code == 0, f"{page}: {command}\n{capsys.readouterr().err}"
+
+
+@pytest.mark.parametrize(
+    "command", ["bellmax evaluate latest --episode 3", "bellmax train ppo CartPole-v1 --lerning 3"]
+)
+def test_a_flag_that_is_none_is_noticed(command, capsys):
+    with pytest.raises(SystemExit) as leaving:
+        parse(command)
+    assert leaving.value.code == 2
+
+
+def test_every_sweep_names_a_hyperparameter():
+    for _, command in SAID:
+        for flag in re.findall(r"^bellmax sweep (\S+) .*--over ([\w.]+)=", command):
+            assert flag[1].partition(".")[0] in algorithm_class(flag[0])._hints, command
+
+
+def test_every_target_of_make_and_every_module_exists():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for page, command in SAID:
+        words = command.split()
+        if words[0] == "make":
+            assert words[1] in targets, f"{page}: {command}"
+        if words[1:2] == ["-m"] and words[2].startswith("benchmarks"):
+            assert (ROOT / f"{words[2].replace('.', '/')}.py").exists(), f"{page}: {command}"
+        if words[1:3] == ["-m", "pytest"]:
+            assert (ROOT / words[3]).is_dir(), f"{page}: {command}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for link in links(TEXTS[page.name]):
+        path, _, fragment = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists() or target == ROOT / "docs" / "results", link
+        if fragment:
+            assert fragment in headings(target.read_text()), link
+
+
+def test_every_page_is_in_the_index_and_the_readme():
+    for page in (ROOT / "docs").glob("*.md"):
+        if page.name != "index.md":
+            assert f"({page.name})" in TEXTS["index.md"]
+            assert f"(docs/{page.name})" in TEXTS["README.md"]
+
+
+def test_the_readme_names_every_algorithm_world_and_extra():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for name in [*ALGORITHMS, *(f"bellmax:{world}" for world in WORLDS), *(f"bellmax[{extra}]" for extra in extras)]:
+        assert f"`{name}`" in TEXTS["README.md"], name
+    for name in re.findall(r"bellmax\[(\w+)\]", ALL):
+        assert name in extras
+    for name in re.findall(r"`bellmax:(\w+)`", ALL):
+        assert name in WORLDS
+
+
+def test_every_command_is_described():
+    described = [row["command"].split()[1] for row in table(TEXTS["command-line.md"], "command")]
+    assert sorted(described) == sorted(COMMANDS)
+
+
+def test_the_table_of_hyperparameters_is_that_of_the_dataclasses():
+    rows = {row["hyperparameter"]: row for row in table(TEXTS["algorithms.md"], "hyperparameter")}
+    for name in ALGORITHMS:
+        default = algorithm_class(name)()
+        fields = {field.name: getattr(default, field.name) for field in dataclasses.fields(default)}
+        written = {field: rows[field][name] for field in rows if rows[field][name]}
+        assert written == {field: shown(value) for field, value in fields.items()}, name
+
+
+def shown(value: object) -> str:
+    """A default as the table writes it: `Steps(5)`, 0.99, tanh."""
+    if dataclasses.is_dataclass(value):
+        return f"{type(value).__name__}({value.length})"
+    return str(value)
+
+
+def test_every_metric_is_explained_and_every_one_explained_is_reported():
+    reported = set()
+    for name in ALGORITHMS:
+        reported |= metrics_of(ScaledRewards(algorithm_class(name)()))
+    assert {row["metric"] for row in table(TEXTS["algorithms.md"], "metric")} == reported
+
+
+def metrics_of(algorithm) -> set[str]:
+    """The metrics of an update, which is only traced."""
+    spec, key = Spec(Box((3,)), Discrete(2), 4), jax.random.key(0)
+
+    def update() -> dict[str, jax.Array]:
+        state = algorithm.init(key, spec)
+        one = example_transition(algorithm, state, spec)
+        batch: Transition = jax.tree.map(lambda x: jax.numpy.zeros((8, 4, *x.shape), x.dtype), one)
+        return algorithm.update(state, batch, key)[1]
+
+    return set(jax.eval_shape(update))
+
+
+def test_the_table_of_parts_is_what_the_architecture_allows():
+    rows = table(TEXTS["architecture.md"], "part")
+    said = {name.strip().rstrip("/"): row["may import of bellmax"] for row in rows for name in row["part"].split(",")}
+    assert set(said) == {*ALLOWED, "the front door"}
+    for part, allowed in ALLOWED.items():
+        words = {word.rstrip("/") for word in re.findall(r"[a-z]+/?", said[part].partition(";")[0])}
+        assert words - {"nothing", "and"} == allowed - {part}, part
+
+
+def test_the_front_door_is_all_there():
+    holds = next(row["holds"] for row in table(TEXTS["architecture.md"], "part") if row["part"] == "the front door")
+    assert {word.rstrip("/") for word in re.findall(r"[a-z_]+/?", holds)} == FRONT - {"__init__", "train"}
