@@ -68,8 +68,8 @@ def others(before: Ticks | None, after: Ticks | None) -> float:
     return round(max(0.0, 1 - (idle + ours) / total), 3)
 
 
-def wait_until_quiet(limit: float = 0.1, patience: float = 60.0) -> None:
-    """Wait until others use less than `limit` of the cores, at most `patience` seconds."""
+def wait_until_quiet(patience: float, limit: float = 0.1) -> None:
+    """Wait until others use at most `limit` of the cores, for `patience` seconds and no longer."""
     until = time.monotonic() + patience
     while time.monotonic() < until:
         before = ticks()

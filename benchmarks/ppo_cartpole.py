@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from benchmarks import ours, report
+from benchmarks import ours, process, report
 from benchmarks.peers import REJAX, SB3, Peer, ask, fastest, interpreter
 from benchmarks.process import Answer, alone, interleave, measure, say, wall
 from benchmarks.report import Row, Target
@@ -26,8 +26,9 @@ COMPILING = "Rejax, all cores"  # running may be faster on one, compiling is not
 QUANTITIES = {"running": ("steps_per_second", "steps/s"), "greedy return": ("greedy_return", "")}
 NOTES = (
     "the settings are benchmarks/settings.py's; every figure is from a process of its own, contestants in turn",
-    "steps a second are environment steps over the running time of a whole training run, after one run (for "
-    "Stable-Baselines3: a short one) in the same process; compile time is apart, without a persistent cache",
+    "steps a second are environment steps over the time a training run spends collecting and learning, after one run "
+    "(for Stable-Baselines3: a short one) in the same process; compile time is apart, without a persistent cache, and "
+    "so is making networks and environments",
     "a peer runs with the thread setting that was the fastest in a trial just before",
     "Rejax does not anneal the clip range; its evaluations inside the run are taken out",
     "steps to solve are counted to the first evaluation that reached it, one every 1,024 steps",
@@ -171,9 +172,10 @@ PARTS = {part.__name__: part for part in (speed, scores, solve, seeds, startup)}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="measure these parts alone")
-    parser.add_argument("--quick", action="store_true", help="a rehearsal: few steps, few seeds, one repeat")
+    parser.add_argument("--quick", action="store_true", help="a rehearsal: few steps and seeds, no waiting for quiet")
     chosen = parser.parse_args()
     plan = QUICK if chosen.quick else Plan()
+    process.patience = process.Patience(0, 1) if chosen.quick else process.Patience()
     rows: list[Row] = []
     answers: dict[str, Any] = {}
     with alone():

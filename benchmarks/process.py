@@ -24,6 +24,16 @@ DISTURBED = 0.1  # a measurement is made again when others used more of the core
 Answer = dict[str, Any]
 
 
+class Patience(NamedTuple):
+    """How long a measurement waits for others to leave the cores alone, and how often it is made."""
+
+    seconds: float = 60.0
+    attempts: int = 3
+
+
+patience = Patience()
+
+
 def measure(command: Sequence[str], job: Answer, variables: Mapping[str, str] | None = None, *, limit: float) -> Answer:
     """Run `command` with `job` as its last argument -> its last line, read as JSON, with "wall" and "others"."""
     done = run([*command, json.dumps(job)], variables, limit=limit)
@@ -45,17 +55,17 @@ class Done(NamedTuple):
     others: float  # the part of the cores' time that others used meanwhile
 
 
-def run(command: Sequence[str], variables: Mapping[str, str] | None, *, limit: float, attempts: int = 3) -> Done:
+def run(command: Sequence[str], variables: Mapping[str, str] | None, *, limit: float) -> Done:
     """Run in the repository's root once the machine is quiet; again, a few times at most, when others disturbed it."""
-    for attempt in range(1, attempts + 1):
-        wait_until_quiet()
+    for attempt in range(1, patience.attempts + 1):
+        wait_until_quiet(patience=patience.seconds)
         before = ticks()
         done = run_once(command, variables, limit)
         done = done._replace(others=others(before, ticks()))
-        if done.others <= DISTURBED or attempt == attempts:
+        if done.others <= DISTURBED or attempt == patience.attempts:
             return done
         say(f"    others used {done.others:.0%} of the cores meanwhile: measuring again")
-    raise ValueError(f"attempts is {attempts}: it must be at least 1")
+    raise ValueError(f"patience.attempts = {patience.attempts}: give at least 1")
 
 
 def run_once(command: Sequence[str], variables: Mapping[str, str] | None, limit: float) -> Done:
