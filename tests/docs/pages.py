@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import tokenize
 from collections.abc import Iterator
@@ -78,14 +79,10 @@ def headings(text: str) -> set[str]:
 
 def table(text: str, first: str) -> list[dict[str, str]]:
     """The rows of the table whose first heading is `first`, by heading, without backticks."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    start = next(index for index, line in enumerate(lines) if _cells(line)[0] == first)
-    names, rows = _cells(lines[start]), []
-    for line in lines[start + 2 :]:
-        if len(_cells(line)) != len(names):
-            break
-        rows.append(dict(zip(names, _cells(line))))
-    return rows
+    lines = text.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("|") and _cells(line)[0] == first)
+    body = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
+    return [dict(zip(_cells(lines[start]), _cells(line), strict=True)) for line in body]
 
 
 def _cells(line: str) -> list[str]:

@@ -48,7 +48,7 @@ def run(page: list[Block], name: str) -> None:
         for code, promised in statements(block):
             printed = io.StringIO()
             with contextlib.redirect_stdout(printed):
-                exec(compile(ast.Module([code], []), name, "exec"), namespace)
+                exec(compile(ast.Module([code], []), name, "exec", dont_inherit=True), namespace)
             if promised:
                 lines = printed.getvalue().splitlines()
                 assert len(lines) == len(promised), f"{name}:{code.lineno} printed {lines}"

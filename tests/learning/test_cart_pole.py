@@ -1,6 +1,7 @@
 """PPO balances the pole: 475 of 500 greedily, in 102,400 steps, with the recipe's settings, on every seed."""
 
 import jax
+import pytest
 
 from bellmax import Linear
 from bellmax.drivers import evaluate
@@ -11,6 +12,16 @@ from bellmax.maths.schedules import resolve
 from bellmax.recipes import find
 
 
+@pytest.fixture
+def compile_well():
+    """This program runs for longer than it compiles: optimise it, whatever the other tests do."""
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
+@pytest.mark.usefixtures("compile_well")
 def test_ppo_solves_cart_pole_with_its_recipe():
     recipe = find("ppo", "CartPole-v1")
     ppo = resolve(recipe.algorithm, recipe.steps)

@@ -85,6 +85,13 @@ class Calls(NamedTuple):
 
 
 @functools.lru_cache(maxsize=32)
+def compiled_start(algorithm_tree: Any, spec_leaves: tuple[Any, ...], spec_tree: Any) -> Callable[..., Run]:
+    """`start` for one structure of algorithm and spec: floats, key -> run."""
+    spec = jax.tree.unflatten(spec_tree, spec_leaves)
+    return jax.jit(lambda floats, key: start(algorithm_tree.unflatten(floats), spec, key))
+
+
+@functools.lru_cache(maxsize=32)
 def compiled(algorithm_tree: Any, run_tree: Any, num_envs: int) -> Calls:
     """The three calls, made once for everything that shares these structures."""
 

@@ -46,11 +46,12 @@ class Drive:
         self.envs, self.experience = envs, eats(algorithm)
         self.spec = Spec(envs.spec.obs, envs.spec.action, envs.num_envs)
         self.total: dict[str, Any] = {}
+        self._floats, floats = jax.tree.flatten(algorithm)
         if run is None:
-            run = jax.jit(lambda algorithm, key: fused.start(algorithm, self.spec, key))(algorithm, key)
+            spec, spec_tree = jax.tree.flatten(self.spec)
+            run = fused.compiled_start(floats, tuple(spec), spec_tree)(self._floats, key)
         self._example = example_transition(algorithm, run.state, self.spec)
         self._leaves, self._tree = jax.tree.flatten(jax.tree.map(jnp.asarray, run))
-        self._floats, floats = jax.tree.flatten(algorithm)
         self._calls = fused.compiled(floats, self._tree, envs.num_envs)
         self._vacate()
         self._restart()
@@ -124,13 +125,14 @@ class Drive:
                 last = last | full
                 alive = alive * (1 - last)
                 full = full or not alive.any()
+            if not full:  # the device chooses while the host keeps its books
+                now = self._draws, self._memory, arrival.obs, last, np.int32(t + 1)
+                self._memory, choice = self._calls.act(self._floats, self._leaves, *now)
             self._store(t, arrival, weight, last)
             self._count(tally, arrival.reward, weight > 0, last)
             self._obs = arrival.obs
             if full:
                 break
-            now = self._draws, self._memory, self._obs, last, np.int32(t + 1)
-            self._memory, choice = self._calls.act(self._floats, self._leaves, *now)
             self._choice = jax.tree.map(np.asarray, choice)
         rest = self.window, self._memory, self._obs, last
         answer = self._calls.learn(self._floats, self._leaves, *rest)

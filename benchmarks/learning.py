@@ -1,0 +1,128 @@
+"""Do the policy gradients learn what was published? `python -m benchmarks.learning [ROW ...]`
+
+Every row trains over several seeds with the recipe for its pair, or the settings written here, and plays whole greedy
+episodes afterwards. The score of a row is the inter-quartile mean over seeds of the greedy return, with a 95 % bootstrap
+interval; "training" is the same of the last tenth of the training episodes, whose policy still explores. Results go to
+docs/results/learning_ROW.json as they come, and all of them to docs/results/learning.md.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import bellmax as bm
+from bellmax.recipes import find
+from bellmax.report import bootstrap_interval, final_score, iqm, plot, write_result
+
+RESULTS = Path("docs/results")
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    algorithm: str
+    env: str
+    published: str
+    least: float  # the score that counts as reached; for a control, the score that must not be
+    seeds: int = 10
+    settings_of: str = ""  # use the recipe for another environment
+    control: bool = False
+    steps: int | None = None
+    hyperparameters: dict[str, Any] = {}
+
+
+ROWS = {
+    "reinforce-cartpole": Row("reinforce", "bellmax:CartPole", "483 at 200k", 400),
+    "reinforce-plain-cartpole": Row(
+        "reinforce", "bellmax:CartPole", "without a baseline", 400, hyperparameters={"baseline": False}
+    ),
+    "a2c-cartpole": Row("a2c", "bellmax:CartPole", "500 at 500k (SB3 zoo)", 475),
+    "ppo-cartpole": Row("ppo", "bellmax:CartPole", "490-497 at 500k (SB3 zoo)", 475, steps=500_000),
+    "ppo-cartpole-hosted": Row("ppo", "CartPole-v1", "the recipe, on Gymnasium itself", 475),
+    "recurrent-ppo-cartpole": Row(
+        "recurrent-ppo",
+        "bellmax:CartPole",
+        "none",
+        475,
+        seeds=3,
+        steps=200_000,
+        hyperparameters={"learning_rate": 1e-3, "gamma": 0.98, "entropy_weight": 0.0},
+    ),
+    "ppo-acrobot": Row("ppo", "gymnax:Acrobot-v1", "-73 at 1M (SB3 zoo)", -100, seeds=5),
+    "ppo-pendulum": Row("ppo", "gymnax:Pendulum-v1", "-172 at 100k (SB3 zoo, with gSDE)", -250),
+    "ppo-mountaincar": Row(
+        "ppo", "gymnax:MountainCar-v0", "-200 with CartPole's settings", -199, settings_of="CartPole-v1", control=True
+    ),
+    "ppo-hopper": Row("ppo", "Hopper-v4", "2383 +- 272 at 1M (CleanRL)", 1800, seeds=3),
+}
+
+
+def measure(name: str) -> dict[str, Any]:
+    """Train and evaluate one row -> what the table shows of it."""
+    row = ROWS[name]
+    changes = dict(row.hyperparameters)
+    options: dict[str, Any] = {"steps": row.steps} if row.steps else {}
+    algorithm: Any = row.algorithm
+    if row.settings_of:
+        recipe = find(row.algorithm, row.settings_of)
+        assert recipe is not None
+        algorithm, options = recipe.algorithm, {"steps": recipe.steps, "num_envs": recipe.num_envs}
+    run = bm.train(
+        algorithm,
+        row.env,
+        seeds=row.seeds,
+        hyperparameters=changes,
+        run_folder="runs",
+        name=f"learning-{name}",
+        **options,
+    )
+    per_seed = run.evaluate(episodes=20).scores.reshape(row.seeds, -1).mean(axis=1)
+    run.plot(RESULTS / f"learning_{name}.png")
+    interval = bootstrap_interval(per_seed)
+    score = float(iqm(per_seed))
+    return {
+        "what": f"{row.algorithm} on {row.env}" + (f" {changes}" if changes else ""),
+        "steps": run.plan.steps,
+        "seeds": list(run.seeds),
+        "score": round(score, 1),
+        "interval": [round(float(interval.low), 1), round(float(interval.high), 1)],
+        "per_seed": [round(float(x), 1) for x in per_seed],
+        "training": round(float(iqm(final_score(run.metrics))), 1),
+        "published": row.published,
+        "target": f"< {row.least:g}" if row.control else f">= {row.least:g}",
+        "met": bool(score < row.least if row.control else score >= row.least),
+        "recipe": run.plan.recipe or "settings in benchmarks/learning.py",
+        "seconds": round(run.timing["run"], 1),
+    }
+
+
+def main(names: list[str]) -> None:
+    """Measure the rows, and write the table of all that were ever measured."""
+    unknown = [name for name in names if name not in ROWS]
+    if unknown:
+        raise SystemExit(f"there is no row {unknown[0]!r}: choose from {', '.join(ROWS)}.")
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in names or ROWS:
+        result = measure(name)
+        (RESULTS / f"learning_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        print(json.dumps(result))
+    found = [RESULTS / f"learning_{name}.json" for name in ROWS]
+    rows = [json.loads(path.read_text()) for path in found if path.exists()]
+    shown = [
+        row | {"interval": "{} to {}".format(*row["interval"]), "seeds": f"{row['seeds'][0]}-{row['seeds'][-1]}"}
+        for row in rows
+    ]
+    columns = ["what", "steps", "seeds", "score", "interval", "training", "published", "target", "met", "recipe"]
+    notes = (__doc__ or "").split("\n\n")[1:]
+    command = "python -m benchmarks.learning"
+    write_result(RESULTS / "learning", "Policy gradients: what they learn", shown, columns, notes, command=command)
+
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    main(sys.argv[1:])
