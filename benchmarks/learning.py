@@ -1,9 +1,9 @@
 """Do the policy gradients learn what was published? `python -m benchmarks.learning [ROW ...]`
 
 Every row trains over several seeds with the recipe for its pair, or the settings written here, and plays whole greedy
-episodes afterwards. The score of a row is the inter-quartile mean over seeds of the greedy return, with a 95 % bootstrap
-interval; "training" is the same of the last tenth of the training episodes, whose policy still explores. Results go to
-docs/results/learning_ROW.json as they come, and all of them to docs/results/learning.md.
+episodes afterwards. The score of a row is the inter-quartile mean over seeds of the greedy return, with a 95 %
+bootstrap interval; "training" is the same of the last tenth of the training episodes, whose policy still explores.
+Results go to docs/results/learning_ROW.json as they come, and all of them to docs/results/learning.md.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 import bellmax as bm
 from bellmax.recipes import find
-from bellmax.report import bootstrap_interval, final_score, iqm, plot, write_result
+from bellmax.report import bootstrap_interval, final_score, iqm, write_result
 
 RESULTS = Path("docs/results")
 
