@@ -58,6 +58,7 @@ ROWS = {
     "ppo-mountaincar": Row(
         "ppo", "gymnax:MountainCar-v0", "-200 with CartPole's settings", -199, settings_of="CartPole-v1", control=True
     ),
+    "ppo-halfcheetah": Row("ppo", "HalfCheetah-v4", "1443 +- 46 at 1M (CleanRL)", 1200, seeds=3),
     "ppo-hopper": Row("ppo", "Hopper-v4", "2383 +- 272 at 1M (CleanRL)", 1800, seeds=3),
 }
 

@@ -85,7 +85,7 @@ HYPERPARAMETERS = {"gamma": 0.95, "learning_rate": 3e-3, "experience": bm.Steps(
 def main() -> None:
     chance = score_at_random(100)
     for algorithm in ("ppo", "recurrent-ppo"):
-        run = bm.train(algorithm, Porter, steps=40_000, num_envs=16, hyperparameters=HYPERPARAMETERS)
+        run = bm.train(algorithm, Porter, steps=20_000, num_envs=16, hyperparameters=HYPERPARAMETERS)
         print(f"{algorithm}: {run.evaluate(100).mean:.2f} parcels an episode; at random {chance:.2f}")
 
 

@@ -1,4 +1,4 @@
-"""A dictionary to see, a MultiDiscrete action and a mask: both PPOs learn it, in half of the example's steps."""
+"""A dictionary to see, a MultiDiscrete action and a mask: both PPOs learn it, with fewer steps than the example."""
 
 import gymnasium
 import numpy as np
@@ -11,6 +11,7 @@ import bellmax as bm
 EPISODES = 40
 
 
+@pytest.mark.filterwarnings("ignore:.*different from the unwrapped version")
 def test_it_is_an_environment_as_gymnasium_wants_it():
     class LegalOnly(gymnasium.Wrapper):
         """The checker draws without looking at the mask: what is illegal becomes keeping and staying."""
@@ -55,7 +56,7 @@ def test_it_is_learned(algorithm):
     run = bm.train(
         algorithm,
         Porter,
-        steps=20_480,
+        steps=12_800,
         num_envs=16,
         hyperparameters=HYPERPARAMETERS,
         run_folder=None,
@@ -72,5 +73,5 @@ def test_it_is_learned(algorithm):
         run_folder=None,
         display="quiet",
     )
-    assert np.mean(trained) > chance + 2
+    assert np.mean(trained) > chance + 4
     assert np.mean(untrained.evaluate(EPISODES, greedy=False).scores) < chance + 1
