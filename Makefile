@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test setup lint types check bench clean
+.PHONY: demo test setup bench clean
 
 demo: $(VENV)/.demo
 	$(BIN)/bellmax train ppo CartPole-v1 --evaluate-every 51200
@@ -32,6 +32,11 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 $(VENV)/.test: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable ".[test]"
 	touch $@
+
+bench: setup
+	$(BIN)/python -m benchmarks.ppo_cartpole
+	$(BIN)/python -m pip install --quiet --editable ".[mujoco]"
+	$(BIN)/python -m benchmarks.learning
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

@@ -44,7 +44,10 @@ class Plan:
     @property
     def env_name(self) -> str:
         """What to call the environment."""
-        return f"bellmax:{type(self.env).__name__}" if _is_world(self.env) else str(self.env.name)
+        if not _is_world(self.env):
+            return str(self.env.name)
+        ours = type(self.env).__module__.startswith("bellmax.")
+        return f"bellmax:{type(self.env).__name__}" if ours else type(self.env).__name__
 
     @property
     def algorithm_name(self) -> str:
@@ -79,7 +82,8 @@ class Plan:
         reference = self.env.reference
         options = {name: value for name, value in self.env.kwargs.items() if _is_plain(value)}
         again = reference is not None and options == self.env.kwargs
-        return {"name": reference or self.env_name, "options": options, "again": again}
+        how = {"vectorization": self.env.vectorization}
+        return {"name": reference or self.env_name, "options": options | how, "again": again}
 
 
 def planned(config: dict[str, Any], algorithm: type[Algorithm] | None = None, env: Any = None) -> Plan:

@@ -42,7 +42,7 @@ def carry_out(plan: Plan, folder: RunFolder | None, display: Display, load: Call
             folder.write_config(config)
         children = [folder.child(seed) for seed in plan.seeds]
         for child, seed in zip(children, plan.seeds):
-            child.write_config(config | {"seeds": [seed], "track": []})
+            child.write_config(config | {"seeds": [seed]})
         _train(plan, folder, children, display)
         run = load(folder.path, algorithm=type(plan.algorithm), env=plan.env)
     return run

@@ -148,7 +148,7 @@ class Policy:
         from bellmax.spaces import confine
 
         self._key, self._count, self._memory = jax.random.key(0), 0, None
-        self._begun = False
+        self._begun, self._spec = False, spec
         choose = algorithm.greedy if greedy else algorithm.act
 
         def decide(state: Any, obs: Any, key: Any, memory: Any) -> Any:
@@ -164,6 +164,8 @@ class Policy:
 
     def __call__(self, obs: Any) -> Any:
         """The action for one observation, as NumPy."""
+        if not isinstance(self._spec.obs, dict | tuple):
+            obs = np.asarray(obs)  # a list of numbers is one observation, not a tree of them
         self._count += 1
         key = jax.random.fold_in(self._key, self._count)
         if not self._begun:

@@ -25,7 +25,7 @@ ALLOWED = {
     "display": {"display", "report", "runs"},
 }
 FRONT = {
-    "train",
+    "training",
     "run",
     "plan",
     "engine",

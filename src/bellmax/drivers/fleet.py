@@ -44,6 +44,7 @@ class Fleet:
             self._runs = [stack(singles)] if self._stacked else singles
         else:
             runs = jax.tree.map(jnp.asarray, runs)
+            runs = runs._replace(sound=jnp.ones_like(runs.sound))  # whatever broke may have been mended
             self._runs = [runs] if self._stacked else unstack(runs, len(seeds))
         self._together = stack(self.algorithms) if self._stacked else None
 
