@@ -34,7 +34,9 @@ def test_help_has_every_field_of_every_algorithm_with_its_comment_and_default(na
     for field in dataclasses.fields(kind):
         assert field.name in said, f"{kind.__name__}.{field.name} has no comment"
         if isinstance(field.default, Frozen):
-            assert f"--{field.name}.length INT {said[field.name]}" in text
+            inner = comments(type(field.default))  # a nested field is told in its own words
+            assert all(f"--{field.name}.{name} INT {words}" in text for name, words in inner.items())
+            assert inner
             continue
         flag, default = f"--{field.name.replace('_', '-')}", field.default
         shown = (
