@@ -89,6 +89,15 @@ def test_failures_in_another_process():
     assert not any(process.is_alive() for process in processes)
 
 
+@pytest.fixture
+def hears_ctrl_c():
+    """A shell that runs the tests in the background has them ignore Ctrl-C; this test is about hearing it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_ctrl_c")
 def test_interrupted_in_the_middle_of_a_step():
     hosted = HostedSource(Fragile, {"trainer": os.getpid()}, "async").vector(2, seed=0)
     hosted.reset()

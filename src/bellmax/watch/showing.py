@@ -51,6 +51,7 @@ def watch(
     """
     if episodes < 1 or (fps is not None and not fps > 0):
         raise ValueError(f"episodes = {episodes} and fps = {fps}: at least 1, and more than 0.")
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")  # pygame looks for a sound card, and complains without one
     path = None if path is None else Path(path)
     if path is not None:
         check_path(path)
