@@ -51,8 +51,14 @@ ROWS = {
         "ppo", "gymnax:MountainCar-v0", "-200 with CartPole's settings", -199, settings_of="CartPole-v1", control=True
     ),
     "ppo-halfcheetah": Row("ppo", "HalfCheetah-v4", "1443 +- 46 at 1M (CleanRL)", 1200, seeds=3),
-    "ppo-hopper": Row("ppo", "Hopper-v4", "2383 +- 272 at 1M (CleanRL)", 1800, seeds=3),
+    "ppo-hopper": Row("ppo", "Hopper-v4", "2383 +- 272 at 1M (CleanRL)", 1800, seeds=3, settings_of="HalfCheetah-v4"),
 }
+
+
+CAVEATS = (  # what the table alone would not tell
+    "PPO on Hopper-v4 is missing from the table because it failed: with CleanRL's 1 x 2,048 steps, seeds 0 and 1 stood at 1,000 and 967 (training score) after 0.95M steps, against 1,800 wanted and 2,383 +- 272 published; the run was broken off there, seed 2 was never trained, and the cause is not known. HalfCheetah-v4 was run after that, with 4 x 512 steps instead of CleanRL's 1 x 2,048.",  # noqa: E501
+    "The recipe of recurrent PPO was chosen after a first guess had reached 208 (seeds 0-2), out of two tries on seeds 0 and 1, which are among the seeds of its row: its 500 is not an independent measurement, and its target is our own.",  # noqa: E501
+)
 
 
 def measure(name: str) -> dict[str, Any]:
@@ -65,6 +71,7 @@ def measure(name: str) -> dict[str, Any]:
         recipe = find(row.algorithm, row.settings_of)
         assert recipe is not None
         algorithm, options = recipe.algorithm, {"steps": recipe.steps, "num_envs": recipe.num_envs}
+        options |= {"normalise": recipe.normalise, "scale_rewards": recipe.scale_rewards}
     run = bm.train(
         algorithm,
         row.env,
@@ -111,7 +118,7 @@ def main(names: list[str]) -> None:
         for row in rows
     ]
     columns = ["what", "steps", "seeds", "score", "interval", "training", "published", "target", "met", "recipe"]
-    notes = (__doc__ or "").split("\n\n")[1:]
+    notes = [*(__doc__ or "").split("\n\n")[1:], *CAVEATS]
     command = "python -m benchmarks.learning"
     write_result(RESULTS / "learning", "Policy gradients: what they learn", shown, columns, notes, command=command)
 
