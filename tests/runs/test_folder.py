@@ -79,6 +79,13 @@ def test_open_suggests_the_nearest_runs(tmp_path):
         RunFolder.open(tmp_path / "notes" / "run")
 
 
+def test_runs_made_at_once_are_listed_in_the_order_they_were_made(tmp_path):
+    names = [f"run-{(7 * i) % 20:02}" for i in range(20)]  # not the order of the names
+    for name in names:
+        RunFolder.create(tmp_path, name, stamp=False)
+    assert [run.path.name for run in list_runs(tmp_path)] == names
+
+
 def test_runs_are_listed_the_oldest_first(tmp_path):
     assert list_runs(tmp_path / "none") == []
     (tmp_path / "other").mkdir()
