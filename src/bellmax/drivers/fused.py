@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
+from jax.extend.core import Literal
 
 from bellmax.core import Algorithm, Spec, Transition
 from bellmax.drivers.learn import begin_all, eats, example_transition, learn_or_keep, round_keys, step_keys, where
+from bellmax.spaces import zeros
 
 
 class Run(NamedTuple):
@@ -77,11 +80,16 @@ def learn(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict
 
 
 class Calls(NamedTuple):
-    """The compiled calls, for one structure of algorithm and run. All take and return flat lists."""
+    """The compiled calls, for one structure and shape of algorithm and run. `leaves` are those of both.
 
-    begin: Callable[..., Any]  # floats, run, obs -> draws, memory, choice
-    act: Callable[..., Any]  # floats, run, draws, memory, obs, last, t -> memory, choice
+    Choices come packed in one array of bytes.
+    """
+
+    begin: Callable[..., Any]  # leaves, obs -> draws, memory, choice
+    act: Callable[..., Any]  # the leaves it reads, draws, memory, obs, last, t -> memory, choice
     learn: Callable[..., Any]  # floats, run, window, memory, obs, last -> run, draws, memory, choice, metrics, sound
+    reads: tuple[int, ...]  # which leaves `act` reads: handing it all of them would take longer than the rest
+    unpack: Callable[[Any], Choice]  # such an array -> NumPy arrays
 
 
 @functools.lru_cache(maxsize=32)
@@ -92,28 +100,78 @@ def compiled_start(algorithm_tree: Any, spec_leaves: tuple[Any, ...], spec_tree:
 
 
 @functools.lru_cache(maxsize=32)
-def compiled(algorithm_tree: Any, run_tree: Any, num_envs: int) -> Calls:
-    """The three calls, made once for everything that shares these structures."""
+def compiled(
+    algorithm_tree: Any, run_tree: Any, shapes: tuple[Any, ...], spec_leaves: tuple[Any, ...], spec_tree: Any
+) -> Calls:
+    """The three calls, made once for everything that shares these structures; `shapes` are those of the leaves."""
+    spec = jax.tree.unflatten(spec_tree, spec_leaves)
+    count, num_envs = algorithm_tree.num_leaves, spec.num_envs
 
-    def begin(floats: list[Array], leaves: list[Array], obs: Any) -> Any:
-        algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
+    def whole(leaves: list[Any]) -> tuple[Algorithm, Run]:
+        return algorithm_tree.unflatten(leaves[:count]), run_tree.unflatten(leaves[count:])
+
+    def begin(leaves: list[Array], obs: Any) -> Any:
+        algorithm, run = whole(leaves)
         draws = draw(algorithm, run, num_envs)
         memory = begin_all(algorithm, run.state, obs, jax.random.wrap_key_data(draws.begin))
         choice, memory = act(algorithm, run.state, draws, memory, obs, jnp.zeros(num_envs, bool), jnp.int32(0))
         return draws, memory, choice
 
-    def within(
-        floats: list[Array], leaves: list[Array], draws: Draws, memory: Any, obs: Any, last: Array, t: Array
-    ) -> Any:
-        algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
+    def act_of(leaves: list[Any], draws: Draws, memory: Any, obs: Any, last: Array, t: Array) -> Any:
+        algorithm, run = whole(leaves)
         choice, memory = act(algorithm, run.state, draws, memory, obs, last, t)
-        return memory, choice
+        return memory, pack(choice)
 
-    def end(floats: list[Array], leaves: list[Array], window: Transition, memory: Any, obs: Any, last: Array) -> Any:
-        algorithm, run = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves)
+    def learn_of(
+        floats: list[Array], leaves: list[Array], window: Transition, memory: Any, obs: Any, last: Array
+    ) -> Any:
+        algorithm, run = whole([*floats, *leaves])
         run, metrics = learn(algorithm, run, window)
         draws = draw(algorithm, run, num_envs)
         choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
-        return jax.tree.leaves(run), draws, memory, choice, metrics, run.sound
+        return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound
 
-    return Calls(jax.jit(begin), jax.jit(within, donate_argnums=3), jax.jit(end, donate_argnums=(1, 3)))
+    obs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_envs, *x.shape), x.dtype), zeros(spec.obs))
+    draws, memory, choice = jax.eval_shape(begin, list(shapes), obs)
+    now = draws, memory, obs, jax.ShapeDtypeStruct((num_envs,), bool), jax.ShapeDtypeStruct((), np.int32)
+    reads = what_is_read(act_of, list(shapes), *now)
+
+    def act_on(some: list[Array], *now: Any) -> Any:
+        leaves: list[Any] = list(shapes)  # the others are never computed with
+        for index, x in zip(reads, some):
+            leaves[index] = x
+        return act_of(leaves, *now)
+
+    def begin_packed(leaves: list[Array], obs: Any) -> Any:
+        draws, memory, choice = begin(leaves, obs)
+        return draws, memory, pack(choice)
+
+    learn_jit = jax.jit(learn_of, donate_argnums=(1, 3))
+    return Calls(jax.jit(begin_packed), jax.jit(act_on, donate_argnums=2), learn_jit, reads, unpacker(choice))
+
+
+def what_is_read(function: Callable[..., Any], leaves: list[Any], *rest: Any) -> tuple[int, ...]:
+    """The indices of the `leaves` that `function(leaves, *rest)` computes with or returns."""
+    jaxpr = jax.make_jaxpr(function)(leaves, *rest).jaxpr
+    used = {x for equation in jaxpr.eqns for x in equation.invars if not isinstance(x, Literal)}
+    used.update(x for x in jaxpr.outvars if not isinstance(x, Literal))
+    return tuple(index for index, x in enumerate(jaxpr.invars[: len(leaves)]) if x in used)
+
+
+def pack(tree: Any) -> Array:
+    """The bytes of all leaves in one array: reading back one costs half of reading back two."""
+    flat = [x.astype(jnp.uint8) if x.dtype == bool else x for x in jax.tree.leaves(tree)]
+    return jnp.concatenate([jax.lax.bitcast_convert_type(x, jnp.uint8).ravel() for x in flat])
+
+
+def unpacker(shapes: Any) -> Callable[[Any], Any]:
+    """The inverse of `pack`, on the host, for a tree of these shapes."""
+    leaves, tree = jax.tree.leaves(shapes), jax.tree.structure(shapes)
+    ends = np.cumsum([x.size * x.dtype.itemsize for x in leaves]).tolist()
+    pieces = [(slice(end - x.size * x.dtype.itemsize, end), x.dtype, x.shape) for x, end in zip(leaves, ends)]
+
+    def unpack(packed: Any) -> Any:
+        raw = np.asarray(packed)
+        return jax.tree.unflatten(tree, [raw[where].view(dtype).reshape(shape) for where, dtype, shape in pieces])
+
+    return unpack

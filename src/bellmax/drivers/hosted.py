@@ -47,12 +47,14 @@ class Drive:
         self.spec = Spec(envs.spec.obs, envs.spec.action, envs.num_envs)
         self.total: dict[str, Any] = {}
         self._floats, floats = jax.tree.flatten(algorithm)
+        spec, spec_tree = jax.tree.flatten(self.spec)
         if run is None:
-            spec, spec_tree = jax.tree.flatten(self.spec)
             run = fused.compiled_start(floats, tuple(spec), spec_tree)(self._floats, key)
         self._example = example_transition(algorithm, run.state, self.spec)
-        self._leaves, self._tree = jax.tree.flatten(jax.tree.map(jnp.asarray, run))
-        self._calls = fused.compiled(floats, self._tree, envs.num_envs)
+        leaves, self._tree = jax.tree.flatten(jax.tree.map(jnp.asarray, run))
+        shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (*self._floats, *leaves))
+        self._calls = fused.compiled(floats, self._tree, shapes, tuple(spec), spec_tree)
+        self._hold(leaves)
         self._vacate()
         self._restart()
 
@@ -75,9 +77,7 @@ class Drive:
     def compile(self) -> None:
         """Compile the device calls, on copies that are thrown away."""
         memory, last = jax.tree.map(jnp.copy, self._memory), np.zeros(self.spec.num_envs, bool)
-        jax.block_until_ready(
-            self._calls.act(self._floats, self._leaves, self._draws, memory, self._obs, last, np.int32(0))
-        )
+        jax.block_until_ready(self._calls.act(self._read, self._draws, memory, self._obs, last, np.int32(0)))
         memory, leaves = jax.tree.map(jnp.copy, self._memory), [jnp.copy(x) for x in self._leaves]
         jax.block_until_ready(self._calls.learn(self._floats, leaves, self.window, memory, self._obs, last))
 
@@ -96,18 +96,25 @@ class Drive:
                 total[name] = total.get(name, 0) + value
         return total
 
+    def _hold(self, leaves: list[Array]) -> None:
+        """The run is made of these leaves now."""
+        self._leaves = leaves
+        both = [*self._floats, *leaves]
+        self._read = [both[index] for index in self._calls.reads]
+
     def _vacate(self) -> None:
         """A window that holds nothing: all of weight 0."""
         rows = self.experience.length, self.spec.num_envs
         self.window: Transition = jax.tree.map(lambda x: np.zeros((*rows, *x.shape), x.dtype), self._example)
+        self._rows = jax.tree.leaves(self.window)
 
     def _restart(self) -> None:
         """New episodes everywhere, and the first actions."""
         self._score = np.zeros(self.spec.num_envs)
         self._length = np.zeros(self.spec.num_envs, np.int64)
         self._obs = self.envs.reset(self.experience.group)
-        self._draws, self._memory, choice = self._calls.begin(self._floats, self._leaves, self._obs)
-        self._choice: Choice = jax.tree.map(np.asarray, choice)
+        self._draws, self._memory, choice = self._calls.begin([*self._floats, *self._leaves], self._obs)
+        self._choice: Choice = self._calls.unpack(choice)
 
     def _round(self) -> tuple[dict[str, Any], dict[str, Array], bool]:
         """Collect a round and learn from it -> tally, metrics, sound."""
@@ -115,7 +122,6 @@ class Drive:
         self._vacate()
         if whole:
             self._restart()
-        tally = {"steps": 0, "episodes": 0, "score": 0.0, "length": 0}
         alive = np.ones(self.spec.num_envs, np.float32)
         for t in range(length):
             full = t == length - 1
@@ -127,17 +133,18 @@ class Drive:
                 full = full or not alive.any()
             if not full:  # the device chooses while the host keeps its books
                 now = self._draws, self._memory, arrival.obs, last, np.int32(t + 1)
-                self._memory, choice = self._calls.act(self._floats, self._leaves, *now)
+                self._memory, choice = self._calls.act(self._read, *now)
             self._store(t, arrival, weight, last)
-            self._count(tally, arrival.reward, weight > 0, last)
             self._obs = arrival.obs
             if full:
                 break
-            self._choice = jax.tree.map(np.asarray, choice)
+            self._choice = self._calls.unpack(choice)
         rest = self.window, self._memory, self._obs, last
         answer = self._calls.learn(self._floats, self._leaves, *rest)
-        self._leaves, self._draws, self._memory, choice, metrics, sound = answer
-        self._choice = jax.tree.map(np.asarray, choice)
+        tally = self._count(t + 1)  # while the device learns
+        leaves, self._draws, self._memory, choice, metrics, sound = answer
+        self._hold(leaves)
+        self._choice = self._calls.unpack(choice)
         return tally, metrics, bool(sound)
 
     def _store(self, t: int, arrival: Any, weight: Any, last: Any) -> None:
@@ -146,20 +153,24 @@ class Drive:
         row = Transition(
             self._obs, now.action, arrival.reward * weight, arrival.discount, last, arrival.next_obs, now.extras, weight
         )
-        for rows, x in zip(jax.tree.leaves(self.window), jax.tree.leaves(row)):
+        for rows, x in zip(self._rows, jax.tree.leaves(row)):
             rows[t] = x
 
-    def _count(self, tally: dict[str, Any], reward: np.ndarray, real: np.ndarray, last: np.ndarray) -> None:
-        """Keep count of scores and lengths, and of the episodes that end here."""
-        self._score += reward * real
-        self._length += real
-        tally["steps"] += int(np.count_nonzero(real))
-        if last.any():
-            ended = last & real
-            tally["episodes"] += int(ended.sum())
-            tally["score"] += float(self._score[ended].sum())
-            tally["length"] += int(self._length[ended].sum())
-            self._score[ended], self._length[ended] = 0, 0
+    def _count(self, rows: int) -> dict[str, Any]:
+        """Sums over the window's first `rows`: steps, and the episodes that ended with their scores and lengths."""
+        real = self.window.weight[:rows] > 0
+        score = self._score + np.cumsum(self.window.reward[:rows], axis=0, dtype=np.float64)
+        length = self._length + np.cumsum(real, axis=0)
+        ended = self.window.last[:rows] & real
+        tally = {"steps": int(np.count_nonzero(real)), "episodes": int(ended.sum()), "score": 0.0, "length": 0}
+        for t in np.flatnonzero(ended.any(axis=1)):
+            who = ended[t]
+            tally["score"] += float(score[t, who].sum())
+            tally["length"] += int(length[t, who].sum())
+            score[:, who] -= score[t, who]
+            length[:, who] -= length[t, who]
+        self._score, self._length = score[-1], length[-1]
+        return tally
 
 
 def train(algorithm: Algorithm, envs: HostedEnvs, key: Array, *, steps: int) -> tuple[Run, list[dict[str, Any]]]:
