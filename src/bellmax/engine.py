@@ -100,6 +100,7 @@ class InGraph:
 
     def diagnose(self, index: int) -> tuple[Any, dict[str, Any]]:
         run, algorithm, env = self._fleet.run(index), self.plan.algorithm, self.plan.env
+        run = jax.jit(ingraph.replay)(algorithm, env, run)
         fresh, key = jax.jit(ingraph.last_batch)(algorithm, env, run)
         return diagnose(algorithm, run.state, run.buffer, fresh, key)
 

@@ -14,11 +14,12 @@ ALLOWED = {
     "ranges": set(),
     "spaces": set(),
     "core": {"ranges", "spaces"},
-    "maths": {"maths", "core", "ranges"},
+    "maths": {"maths", "core", "ranges", "spaces"},
     "networks": {"networks", "maths", "core", "spaces"},
     "experience": {"experience", "core", "ranges", "spaces", "maths"},
     "algorithms": {"core", "ranges", "spaces", "experience", "maths", "networks"},
-    "envs": {"envs", "core", "ranges", "spaces"},
+    "envs": {"envs", "core", "ranges", "spaces", "maths"},
+    "mdp": {"mdp", "core", "ranges", "spaces", "maths", "envs"},
     "drivers": {"drivers", "core", "spaces", "experience"},
     "runs": {"runs"},
     "report": {"report", "runs"},
@@ -35,6 +36,7 @@ FRONT = {
     "catalogue",
     "encode",
     "compilation",
+    "exactness",
     "export",
 }
 FRONT |= {"watch", "recipes", "cli", "__init__", "loading", "sitting"}

@@ -55,9 +55,10 @@ def start(algorithm: Algorithm, spec: Spec, key: Array) -> Run:
 
 def draw(algorithm: Algorithm, run: Run, num_envs: int) -> Draws:
     """The keys of the round that begins, the same as the in-graph driver's."""
-    step_key, begin_key, _ = round_keys(run.key, run.round)
-    keys = jax.vmap(step_keys, (None, 0, None))(step_key, jnp.arange(eats(algorithm).length), num_envs)[:, 0]
-    return Draws(jax.random.key_data(keys), jax.random.key_data(begin_key))
+    now = round_keys(run.key, run.round, eats(algorithm).length)
+    steps = now.first + jnp.arange(eats(algorithm).length)
+    keys = jax.vmap(step_keys, (None, 0, None))(now.step, steps, num_envs)[:, 0]
+    return Draws(jax.random.key_data(keys), jax.random.key_data(jax.random.fold_in(now.reset, now.first)))
 
 
 def act(
@@ -74,7 +75,7 @@ def act(
 def learn(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict[str, Array]]:
     """Learn from one round of steps, [time, env] -> run, metrics."""
     buffer = eats(algorithm).add(run.buffer, window)
-    learn_key = round_keys(run.key, run.round)[2]
+    learn_key = round_keys(run.key, run.round, eats(algorithm).length).learn
     state, metrics, sound = learn_or_keep(algorithm, run.state, buffer, window, learn_key)
     return Run(state, buffer, run.key, run.round + sound, sound), metrics
 
@@ -111,43 +112,50 @@ def compiled(
         return algorithm_tree.unflatten(leaves[:count]), run_tree.unflatten(leaves[count:])
 
     def begin(leaves: list[Array], obs: Any) -> Any:
-        algorithm, run = whole(leaves)
-        draws = draw(algorithm, run, num_envs)
-        memory = begin_all(algorithm, run.state, obs, jax.random.wrap_key_data(draws.begin))
-        choice, memory = act(algorithm, run.state, draws, memory, obs, jnp.zeros(num_envs, bool), jnp.int32(0))
-        return draws, memory, choice
+        return begin_round(*whole(leaves), obs, num_envs)
 
-    def act_of(leaves: list[Any], draws: Draws, memory: Any, obs: Any, last: Array, t: Array) -> Any:
+    def act_knowing(leaves: list[Any], draws: Draws, memory: Any, obs: Any, last: Array, t: Array) -> Any:
         algorithm, run = whole(leaves)
         choice, memory = act(algorithm, run.state, draws, memory, obs, last, t)
         return memory, pack(choice)
 
-    def learn_of(
-        floats: list[Array], leaves: list[Array], window: Transition, memory: Any, obs: Any, last: Array
-    ) -> Any:
-        algorithm, run = whole([*floats, *leaves])
-        run, metrics = learn(algorithm, run, window)
-        draws = draw(algorithm, run, num_envs)
-        choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
-        return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound
+    def end(floats: list[Array], leaves: list[Array], window: Transition, memory: Any, obs: Any, last: Array) -> Any:
+        return end_round(*whole([*floats, *leaves]), window, memory, obs, last)
 
     obs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_envs, *x.shape), x.dtype), zeros(spec.obs))
     draws, memory, choice = jax.eval_shape(begin, list(shapes), obs)
     now = draws, memory, obs, jax.ShapeDtypeStruct((num_envs,), bool), jax.ShapeDtypeStruct((), np.int32)
-    reads = what_is_read(act_of, list(shapes), *now)
+    reads = what_is_read(act_knowing, list(shapes), *now)
 
-    def act_on(some: list[Array], *now: Any) -> Any:
+    def act_reading(some: list[Array], *now: Any) -> Any:
         leaves: list[Any] = list(shapes)  # the others are never computed with
         for index, x in zip(reads, some):
             leaves[index] = x
-        return act_of(leaves, *now)
+        return act_knowing(leaves, *now)
 
-    def begin_packed(leaves: list[Array], obs: Any) -> Any:
-        draws, memory, choice = begin(leaves, obs)
-        return draws, memory, pack(choice)
+    begin_call = jax.jit(lambda leaves, obs: _packed(begin(leaves, obs)))
+    act_call = jax.jit(act_reading, donate_argnums=2)
+    return Calls(begin_call, act_call, jax.jit(end, donate_argnums=(1, 3)), reads, unpacker(choice))
 
-    learn_jit = jax.jit(learn_of, donate_argnums=(1, 3))
-    return Calls(jax.jit(begin_packed), jax.jit(act_on, donate_argnums=2), learn_jit, reads, unpacker(choice))
+
+def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tuple[Draws, Any, Choice]:
+    """The first actions of a round that begins with new episodes -> draws, memories, choice."""
+    draws = draw(algorithm, run, num_envs)
+    memory = begin_all(algorithm, run.state, obs, jax.random.wrap_key_data(draws.begin))
+    choice, memory = act(algorithm, run.state, draws, memory, obs, jnp.zeros(num_envs, bool), jnp.int32(0))
+    return draws, memory, choice
+
+
+def end_round(algorithm: Algorithm, run: Run, window: Transition, memory: Any, obs: Any, last: Array) -> Any:
+    """Learn from a round, and choose the first actions of the next."""
+    run, metrics = learn(algorithm, run, window)
+    draws = draw(algorithm, run, len(last))
+    choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
+    return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound
+
+
+def _packed(begun: tuple[Draws, Any, Choice]) -> tuple[Draws, Any, Array]:
+    return begun[0], begun[1], pack(begun[2])
 
 
 def what_is_read(function: Callable[..., Any], leaves: list[Any], *rest: Any) -> tuple[int, ...]:

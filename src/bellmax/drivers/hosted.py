@@ -72,7 +72,7 @@ class Drive:
     def learn_key(self) -> Array:
         """The key that the last round learned, or tried to learn, with."""
         run = self.run
-        return round_keys(run.key, run.round)[2]
+        return round_keys(run.key, run.round, self.experience.length).learn
 
     def compile(self) -> None:
         """Compile the device calls, on copies that are thrown away."""

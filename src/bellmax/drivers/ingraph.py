@@ -17,10 +17,14 @@ from jax import Array
 
 from bellmax.core import Algorithm, Env, Spec, Transition
 from bellmax.drivers.learn import (
+    BLOCK,
+    all_finite,
     begin_all,
     eats,
     example_transition,
+    learn,
     learn_or_keep,
+    means,
     round_keys,
     round_size,
     step_keys,
@@ -74,12 +78,14 @@ def advance(algorithm: Algorithm, env: Env, run: Run, rounds: Array, most_steps:
     One compilation serves every number of rounds. The sum has "rounds", and leaves out a round that is not sound.
     `run` may be many runs, stacked along a leading axis; then floats of `algorithm` may have that axis too.
     """
+    stacked = run.round.ndim == 1
     one_round = functools.partial(tick, algorithm, env)
-    if run.round.ndim == 1:
+    if stacked:
         swept = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, algorithm)
         one_round = functools.partial(jax.vmap(tick, (swept, None, 0)), algorithm, env)
     shapes = jax.eval_shape(one_round, run)[1]
     total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    in_blocks = not stacked and eats(algorithm).length == 1 and not eats(algorithm).whole
 
     def go_on(carry: tuple[Array, Run, dict[str, Array]]) -> Array:
         index, run, total = carry
@@ -87,8 +93,12 @@ def advance(algorithm: Algorithm, env: Env, run: Run, rounds: Array, most_steps:
 
     def body(carry: tuple[Array, Run, dict[str, Array]]) -> tuple[Array, Run, dict[str, Array]]:
         index, run, total = carry
-        run, metrics = one_round(run)
-        return index + 1, run, jax.tree.map(lambda old, x: jnp.where(run.sound, old + x, old), total, metrics)
+        count = jnp.int32(1)
+        if in_blocks:
+            left = -(-(most_steps - total["steps"]) // len(run.place.score))
+            count = jnp.minimum(BLOCK - run.round % BLOCK, jnp.minimum(rounds - index, left)).astype(jnp.int32)
+        run, metrics = ticks(algorithm, env, run, count) if in_blocks else one_round(run)
+        return index + count, run, jax.tree.map(lambda old, x: jnp.where(run.sound, old + x, old), total, metrics)
 
     return jax.lax.while_loop(go_on, body, (jnp.int32(0), run, total))[1:]
 
@@ -96,16 +106,58 @@ def advance(algorithm: Algorithm, env: Env, run: Run, rounds: Array, most_steps:
 def tick(algorithm: Algorithm, env: Env, run: Run) -> tuple[Run, dict[str, Array]]:
     """One round: collect, remember, learn. A round that is not sound leaves the run as it was, but for its buffer."""
     place, fresh, tally = collect(algorithm, env, run)
-    learn_key = round_keys(run.key, run.round)[2]
+    learn_key = round_keys(run.key, run.round, eats(algorithm).length).learn
     buffer = eats(algorithm).add(run.buffer, fresh)
     state, metrics, sound = learn_or_keep(algorithm, run.state, buffer, fresh, learn_key)
     place = jax.tree.map(lambda new, old: jnp.where(sound, new, old), place, run.place)
     return Run(state, buffer, place, run.key, run.round + sound, sound), metrics | tally | {"rounds": jnp.int32(1)}
 
 
+def ticks(algorithm: Algorithm, env: Env, run: Run, count: Array) -> tuple[Run, dict[str, Array]]:
+    """`count` rounds of one step each within a block -> run, metrics summed. As so many ticks, without what costs most:
+
+    keys are drawn for the whole block, and whether all is sound is asked at its end. If it is not, the run stands where
+    the block began (see `replay`).
+    """
+    alive, keys = jnp.ones(len(run.place.score)), round_keys(run.key, run.round, 1)
+    acting = jax.vmap(step_keys, (None, 0, None))(keys.step, jnp.arange(BLOCK), len(alive))
+
+    def one(index: Array, carry: tuple[Any, Any, Place, Any]) -> tuple[Any, Any, Place, Any]:
+        state, buffer, place, total = carry
+        t = keys.first + index
+        place, transition = step_all(algorithm, env, state, place, acting[t], alive)
+        tally = count_steps(place, transition, alive)
+        place = restart(algorithm, env, state, place, transition.last, jax.random.fold_in(keys.reset, t))
+        fresh = jax.tree.map(lambda x: x[None], transition)
+        buffer = eats(algorithm).add(buffer, fresh)
+        learn_key = round_keys(run.key, run.round + index, 1).learn
+        state, metrics = learn(algorithm, state, buffer, fresh, learn_key)
+        gained = means(metrics) | tally | {"rounds": jnp.int32(1)}
+        return state, buffer, place, gained if total is None else jax.tree.map(jnp.add, total, gained)
+
+    start = run.state, run.buffer, run.place
+    shapes = jax.eval_shape(one, jnp.int32(0), (*start, None))[3]
+    total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    state, buffer, place, total = jax.lax.fori_loop(0, count, one, (*start, total))
+    sound = all_finite(total)
+    state, place = jax.tree.map(lambda new, old: jnp.where(sound, new, old), (state, place), (run.state, run.place))
+    return Run(state, buffer, place, run.key, run.round + jnp.where(sound, count, 0), sound), total
+
+
+def replay(algorithm: Algorithm, env: Env, run: Run) -> Run:
+    """A run that is not sound, at the round that breaks it: rounds of one step are taken back by the block."""
+    ticking = run._replace(sound=jnp.bool_(True)), jnp.int32(0)
+    limit = BLOCK if eats(algorithm).length == 1 else 1
+    return jax.lax.while_loop(
+        lambda carry: carry[0].sound & (carry[1] < limit),
+        lambda carry: (tick(algorithm, env, carry[0])[0], carry[1] + 1),
+        ticking,
+    )[0]
+
+
 def last_batch(algorithm: Algorithm, env: Env, run: Run) -> tuple[Transition, Array]:
     """For a run that is not sound: the steps of the round that broke it, and the key it learned with."""
-    return collect(algorithm, env, run)[1], round_keys(run.key, run.round)[2]
+    return collect(algorithm, env, run)[1], round_keys(run.key, run.round, eats(algorithm).length).learn
 
 
 def reset(algorithm: Algorithm, env: Env, state: Any, key: Array, num_envs: int) -> Place:
@@ -122,22 +174,23 @@ def collect(algorithm: Algorithm, env: Env, run: Run) -> tuple[Place, Transition
     """One round of steps everywhere -> place, transitions [time, env], and a tally of the episodes that ended."""
     experience, state, place = eats(algorithm), run.state, run.place
     whole, length, num_envs = experience.whole, experience.length, len(place.score)
-    step_key, reset_key, _ = round_keys(run.key, run.round)
+    now = round_keys(run.key, run.round, length)
     if whole:
-        place = reset(algorithm, env, state, reset_key, num_envs)
+        place = reset(algorithm, env, state, now.reset, num_envs)
 
     def step(carry: tuple[Place, Array], now: tuple[Array, Array, Array]) -> Any:
         (place, alive), (keys, reset_key, at_end) = carry, now
         place, transition = step_all(algorithm, env, state, place, keys, alive)
         if whole:
             transition = transition._replace(last=transition.last | at_end)
-        tally = count(place, transition, alive)
+        tally = count_steps(place, transition, alive)
         if whole:
             return (place, alive * (1.0 - transition.last)), (transition, tally)
         return (restart(algorithm, env, state, place, transition.last, reset_key), alive), (transition, tally)
 
-    keys = jax.vmap(step_keys, (None, 0, None))(step_key, jnp.arange(length), num_envs)
-    inputs = keys, jax.random.split(reset_key, length), jnp.arange(length) == length - 1
+    steps = now.first + jnp.arange(length)
+    keys = jax.vmap(step_keys, (None, 0, None))(now.step, steps, num_envs)
+    inputs = keys, jax.vmap(jax.random.fold_in, (None, 0))(now.reset, steps), jnp.arange(length) == length - 1
     (place, _), (fresh, tally) = jax.lax.scan(step, (place, jnp.ones(num_envs)), inputs)
     return place, fresh, jax.tree.map(lambda x: x.sum(0), tally)
 
@@ -165,7 +218,7 @@ def restart(algorithm: Algorithm, env: Env, state: Any, place: Place, last: Arra
     return jax.lax.cond(last.any(), fresh, lambda: place)
 
 
-def count(place: Place, transition: Transition, alive: Array) -> dict[str, Array]:
+def count_steps(place: Place, transition: Transition, alive: Array) -> dict[str, Array]:
     """What one step adds to the tally: steps taken, episodes that ended, and the sums of their scores and lengths."""
     ended = transition.last & (alive > 0)
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +30,19 @@ def learn_or_keep(
 ) -> tuple[Any, dict[str, Array], Array]:
     """Learn, unless a metric comes out NaN or infinite: then the state stays -> state, mean metrics, sound."""
     new, metrics = learn(algorithm, state, buffer, fresh, key)
-    means = {name: jnp.mean(jnp.asarray(value, jnp.float32)) for name, value in metrics.items()}
-    sound = jnp.all(jnp.isfinite(jnp.stack([jnp.float32(0), *means.values()])))
-    return jax.tree.map(lambda new, old: jnp.where(sound, new, old), new, state), means, sound
+    found = means(metrics)
+    sound = all_finite(found)
+    return jax.tree.map(lambda new, old: jnp.where(sound, new, old), new, state), found, sound
+
+
+def means(metrics: dict[str, Array]) -> dict[str, Array]:
+    """Each metric as one number."""
+    return {name: jnp.mean(jnp.asarray(value, jnp.float32)) for name, value in metrics.items()}
+
+
+def all_finite(numbers: dict[str, Array]) -> Array:
+    """Is none of them NaN or infinite?"""
+    return jnp.all(jnp.isfinite(jnp.stack([jnp.float32(0), *(jnp.asarray(x, jnp.float32) for x in numbers.values())])))
 
 
 def eats(algorithm: Algorithm) -> Experience:
@@ -57,15 +67,29 @@ def example_transition(algorithm: Algorithm, state: Any, spec: Spec) -> Transiti
     return jax.eval_shape(make)
 
 
-def round_keys(key: Array, round: Array) -> tuple[Array, Array, Array]:
-    """The keys of one round -> for its steps, for its resets, for learning. The same in every driver."""
-    step_key, reset_key, learn_key = jax.random.split(jax.random.fold_in(key, round), 3)
-    return step_key, reset_key, learn_key
+BLOCK = 256  # rounds of a single step share keys in blocks: a hash or two a step instead of ten
+
+
+class RoundKeys(NamedTuple):
+    """The keys of one round. The same in every driver."""
+
+    step: Array  # for its steps, see `step_keys`
+    reset: Array  # for its resets, see `reset_keys`
+    learn: Array
+    first: Array  # the number of its first step among those that share `step` and `reset`
+
+
+def round_keys(key: Array, round: Array, length: int) -> RoundKeys:
+    """The keys of round number `round`, which has `length` steps."""
+    whole, part = (round // BLOCK, round % BLOCK) if length == 1 else (round, jnp.int32(0))
+    step_key, reset_key, learn_key = jax.random.split(jax.random.fold_in(key, whole), 3)
+    return RoundKeys(step_key, reset_key, jax.random.fold_in(learn_key, part) if length == 1 else learn_key, part)
 
 
 def step_keys(step_key: Array, t: Array, num_envs: int) -> Array:
-    """The keys of one step, [2, env]: to act with, and for the environments."""
-    return jax.random.split(jax.random.fold_in(step_key, t), (2, num_envs))
+    """The keys of step `t`, [2, env]: to act with, and for the environments."""
+    numbers = t * 2 * num_envs + jnp.arange(2 * num_envs)
+    return jax.vmap(jax.random.fold_in, (None, 0))(step_key, numbers).reshape(2, num_envs)
 
 
 def begin_all(algorithm: Algorithm, state: Any, obs: Any, key: Array) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -12,6 +11,7 @@ from jax import Array
 from bellmax.core import Env, Outcome, Spec
 from bellmax.envs import grid
 from bellmax.envs.grid import GridState
+from bellmax.maths.chance import uniform
 from bellmax.ranges import Count
 from bellmax.spaces import Discrete
 
@@ -44,12 +44,12 @@ class CliffWalking(Env):
         return GridState(jnp.int32(START), jnp.int32(0)), jnp.int32(START)
 
     def step(self, env_state: GridState, action: Array, key: Array) -> tuple[GridState, Outcome]:
-        uniform = jax.random.uniform(key) if self.is_slippery else jnp.float32(0)
-        return grid.arrive(env_state, *self.move(env_state.cell, action, uniform), self.max_steps)
+        number = uniform(key) if self.is_slippery else jnp.float32(0)
+        return grid.arrive(env_state, *self.move(env_state.cell, action, number), self.max_steps)
 
-    def move(self, cell: Array, action: Array, uniform: Array) -> tuple[Array, Array, Array]:
-        """Where `action` leads from `cell`, given one draw from [0, 1) -> cell, reward, terminated."""
-        direction = grid.slipped(action, uniform, 2 / 3 if self.is_slippery else 0.0)
+    def move(self, cell: Array, action: Array, number: Array) -> tuple[Array, Array, Array]:
+        """Where `action` leads from `cell`, given a `number` drawn from [0, 1) -> cell, reward, terminated."""
+        direction = grid.slipped(action, number, 2 / 3 if self.is_slippery else 0.0)
         return grid.move(_moves(), cell, direction, step=-1.0, goal=-1.0, trap=-100.0)
 
     def text(self, env_state: GridState) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -10,6 +9,7 @@ from jax import Array
 from bellmax.core import Env, Outcome, Spec
 from bellmax.envs import grid
 from bellmax.envs.grid import GridState
+from bellmax.maths.chance import uniform
 from bellmax.ranges import Count, Unit
 from bellmax.spaces import Discrete
 
@@ -57,17 +57,17 @@ class FrozenLake(Env):
         starts = jnp.asarray(grid.find(self._map, "S"))
         cell = starts[0]
         if len(starts) > 1:
-            cell = starts[(jax.random.uniform(key) * len(starts)).astype(jnp.int32)]
+            cell = starts[(uniform(key) * len(starts)).astype(jnp.int32)]
         return GridState(cell, jnp.int32(0)), cell
 
     def step(self, env_state: GridState, action: Array, key: Array) -> tuple[GridState, Outcome]:
-        uniform = jax.random.uniform(key) if self.is_slippery else jnp.float32(0)
-        moved = self.move(env_state.cell, action, uniform)
+        number = uniform(key) if self.is_slippery else jnp.float32(0)
+        moved = self.move(env_state.cell, action, number)
         return grid.arrive(env_state, *moved, self.max_steps or 25 * len(self._map))
 
-    def move(self, cell: Array, action: Array, uniform: Array) -> tuple[Array, Array, Array]:
-        """Where `action` leads from `cell`, given one draw from [0, 1) -> cell, reward, terminated."""
-        direction = grid.slipped(action, uniform, 1 - self.success_rate if self.is_slippery else 0.0)
+    def move(self, cell: Array, action: Array, number: Array) -> tuple[Array, Array, Array]:
+        """Where `action` leads from `cell`, given a `number` drawn from [0, 1) -> cell, reward, terminated."""
+        direction = grid.slipped(action, number, 1 - self.success_rate if self.is_slippery else 0.0)
         rewards = self.step_reward, self.goal_reward, self.hole_reward
         return grid.move(grid.moves(self._map), cell, direction, *rewards)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from typing import Annotated
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -13,6 +12,7 @@ from jax import Array
 from bellmax.core import Env, Outcome, Spec
 from bellmax.envs import grid
 from bellmax.envs.grid import GridState
+from bellmax.maths.chance import uniform
 from bellmax.ranges import Count, Range, Unit
 from bellmax.spaces import Discrete
 
@@ -56,16 +56,16 @@ class GridWorld(Env):
         starts = jnp.asarray(self._starts)
         cell = starts[0]
         if len(starts) > 1:
-            cell = starts[(jax.random.uniform(key) * len(starts)).astype(jnp.int32)]
+            cell = starts[(uniform(key) * len(starts)).astype(jnp.int32)]
         return GridState(cell, jnp.int32(0)), cell
 
     def step(self, env_state: GridState, action: Array, key: Array) -> tuple[GridState, Outcome]:
-        moved = self.move(env_state.cell, action, jax.random.uniform(key))
+        moved = self.move(env_state.cell, action, uniform(key))
         return grid.arrive(env_state, *moved, self.max_steps)
 
-    def move(self, cell: Array, action: Array, uniform: Array) -> tuple[Array, Array, Array]:
-        """Where `action` leads from `cell`, given one draw from [0, 1) -> cell, reward, terminated."""
-        direction = grid.slipped(action, uniform, self.slip)
+    def move(self, cell: Array, action: Array, number: Array) -> tuple[Array, Array, Array]:
+        """Where `action` leads from `cell`, given a `number` drawn from [0, 1) -> cell, reward, terminated."""
+        direction = grid.slipped(action, number, self.slip)
         rewards = self.step_reward, self.goal_reward, self.trap_reward
         return grid.move(grid.moves(self._map), cell, direction, *rewards)
 

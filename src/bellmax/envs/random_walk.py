@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -10,6 +9,7 @@ from jax import Array
 from bellmax.core import Env, Outcome, Spec
 from bellmax.envs import grid
 from bellmax.envs.grid import GridState
+from bellmax.maths.chance import uniform
 from bellmax.ranges import Count, Unit
 from bellmax.spaces import Discrete
 
@@ -41,7 +41,7 @@ class RandomWalk(Env):
         return GridState(middle, jnp.int32(0)), middle
 
     def step(self, env_state: GridState, action: Array, key: Array) -> tuple[GridState, Outcome]:
-        place = env_state.cell + jnp.where(jax.random.uniform(key) < self.right, 1, -1)
+        place = env_state.cell + jnp.where(uniform(key) < self.right, 1, -1)
         at_left, at_right = place == 0, place == self.states + 1
         reward = jnp.where(at_left, self.left_reward, jnp.where(at_right, self.right_reward, 0.0))
         return grid.arrive(env_state, place, reward, at_left | at_right, self.max_steps)

@@ -1,0 +1,1 @@
+"""The figures of Sutton & Barto's part I, reproduced: `python -m benchmarks.book`."""
