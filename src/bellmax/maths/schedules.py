@@ -6,12 +6,12 @@ A hyperparameter annotated `Scheduled` may be a plain number or a schedule; `at`
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import jax.numpy as jnp
 from jax import Array
 
-from bellmax.core import Algorithm, Frozen
+from bellmax.core import Frozen
 from bellmax.ranges import NonNegative, Positive, Range
 
 
@@ -43,13 +43,16 @@ def at(value: float | Array | Linear, steps: float | Array) -> float | Array:
     return value.start + progress * (value.end - value.start)
 
 
-def resolve(algorithm: Algorithm, steps: int) -> Algorithm:
-    """The algorithm with a length of `steps` for every schedule that has none."""
+Whole = TypeVar("Whole", bound=Frozen)
+
+
+def resolve(algorithm: Whole, steps: int) -> Whole:
+    """The algorithm with a length of `steps` for every schedule that has none, in its parts too."""
     changes: dict[str, Any] = {}
     for field in dataclasses.fields(algorithm):  # type: ignore[arg-type]
         value = getattr(algorithm, field.name)
         if isinstance(value, Linear) and value.steps is None:
             changes[field.name] = value.replace(steps=float(steps))
-        elif isinstance(value, Algorithm):
+        elif isinstance(value, Frozen) and not isinstance(value, Linear):
             changes[field.name] = resolve(value, steps)
     return algorithm.replace(**changes)
