@@ -78,11 +78,14 @@ def headings(text: str) -> set[str]:
 
 
 def table(text: str, first: str) -> list[dict[str, str]]:
-    """The rows of the table whose first heading is `first`, by heading, without backticks."""
-    lines = text.splitlines()
-    start = next(index for index, line in enumerate(lines) if line.startswith("|") and _cells(line)[0] == first)
-    body = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
-    return [dict(zip(_cells(lines[start]), _cells(line), strict=True)) for line in body]
+    """The rows of the tables whose first heading is `first`, by heading, without backticks."""
+    lines, rows = text.splitlines(), []
+    starts = [index for index in range(len(lines) - 1) if lines[index][:1] == "|" and lines[index + 1][:3] == "|--"]
+    for start in starts:
+        heads = _cells(lines[start])
+        body = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
+        rows += [dict(zip(heads, _cells(line), strict=True)) for line in body if heads[0] == first]
+    return rows
 
 
 def _cells(line: str) -> list[str]:
