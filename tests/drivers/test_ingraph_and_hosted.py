@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from bellmax import A2C, PPO, REINFORCE, Episodes, Normalised, RecurrentPPO, Steps
+from bellmax.algorithms.tabular.dyna_q import DynaQ
+from bellmax.algorithms.tabular.q_learning import QLearning
+from bellmax.algorithms.tabular.sarsa import SARSA
 from bellmax.drivers import hosted, ingraph
+from bellmax.drivers.learn import BLOCK
 from bellmax.envs.adaptors.as_gymnasium import AsGymnasium
 from bellmax.envs.grid_world import GridWorld
 from bellmax.envs.names import find
@@ -20,6 +24,9 @@ ALGORITHMS = [
     REINFORCE(**SMALL, experience=Episodes(20)),
     RecurrentPPO(**SMALL, experience=Steps(16), epochs=1, minibatches=1, memory_size=4),
     Normalised(PPO(**SMALL, experience=Steps(16), epochs=1, minibatches=1)),
+    QLearning(),
+    SARSA(learning_rate=0.3),
+    DynaQ(planning_steps=3),
 ]
 ENVS = 3
 
@@ -32,7 +39,7 @@ def vector():
 def test_the_two_drivers_are_the_same_run(algorithm):
     run = jax.jit(ingraph.start, static_argnums=3)(algorithm, WORLD, jax.random.key(0), ENVS)
     drive = hosted.Drive(algorithm, vector(), jax.random.key(0))
-    for _ in range(4):
+    for _ in range(BLOCK + 20 if algorithm.experience.length == 1 else 4):
         batch, _ = jax.jit(ingraph.last_batch)(algorithm, WORLD, run)
         run, total = ingraph.advance(algorithm, WORLD, run, jnp.int32(1), jnp.int32(10**9))
         tally = drive.advance(1, 10**9)
