@@ -13,16 +13,49 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bellmax.algorithms.bandits.epsilon_greedy import EpsilonGreedyBandit
+    from bellmax.algorithms.bandits.exp3 import EXP3
+    from bellmax.algorithms.bandits.gaussian_thompson import GaussianThompson
+    from bellmax.algorithms.bandits.gradient_bandit import GradientBandit
+    from bellmax.algorithms.bandits.kl_ucb import KLUCB
+    from bellmax.algorithms.bandits.linear_thompson import LinearThompson
+    from bellmax.algorithms.bandits.linucb import LinUCB
+    from bellmax.algorithms.bandits.thompson import ThompsonSampling
+    from bellmax.algorithms.bandits.ucb import UCB
+    from bellmax.algorithms.bandits.ucb_tuned import UCBTuned
     from bellmax.algorithms.policy.a2c import A2C
     from bellmax.algorithms.policy.ppo import PPO
     from bellmax.algorithms.policy.recurrent_ppo import RecurrentPPO
     from bellmax.algorithms.policy.reinforce import REINFORCE
+    from bellmax.algorithms.tabular.batch_prediction import BatchPrediction
+    from bellmax.algorithms.tabular.double_q_learning import DoubleQLearning
+    from bellmax.algorithms.tabular.dyna_q import DynaQ
+    from bellmax.algorithms.tabular.dyna_q_plus import DynaQPlus
+    from bellmax.algorithms.tabular.expected_sarsa import ExpectedSARSA
+    from bellmax.algorithms.tabular.lambda_return import LambdaReturn
+    from bellmax.algorithms.tabular.mc_control import MCControl
+    from bellmax.algorithms.tabular.mc_prediction import MCPrediction
+    from bellmax.algorithms.tabular.n_step_sarsa import NStepSARSA
+    from bellmax.algorithms.tabular.n_step_td import NStepTD
+    from bellmax.algorithms.tabular.off_policy_mc_control import OffPolicyMCControl
+    from bellmax.algorithms.tabular.off_policy_mc_prediction import OffPolicyMCPrediction
+    from bellmax.algorithms.tabular.prioritised_sweeping import PrioritisedSweeping
+    from bellmax.algorithms.tabular.q_learning import QLearning
+    from bellmax.algorithms.tabular.sarsa import SARSA
+    from bellmax.algorithms.tabular.sarsa_lambda import SARSALambda
+    from bellmax.algorithms.tabular.td_lambda import TDLambda
+    from bellmax.algorithms.tabular.td_prediction import TDPrediction
+    from bellmax.algorithms.tabular.tile_sarsa import TileSARSA
+    from bellmax.algorithms.tabular.watkins_q_lambda import WatkinsQLambda
     from bellmax.algorithms.wrappers.normalised import Normalised
     from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
     from bellmax.experience import Episodes, Steps
     from bellmax.loading import load
+    from bellmax.maths.exploration import Boltzmann, CountBonus, EpsilonGreedy, UpperConfidence
     from bellmax.maths.schedules import Linear
+    from bellmax.mdp.model import MDP
+    from bellmax.mdp.world import World
     from bellmax.run import Run
     from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete
     from bellmax.training import resume, sweep, train
@@ -30,16 +63,49 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
+    "algorithms.bandits.epsilon_greedy": ("EpsilonGreedyBandit",),
+    "algorithms.bandits.exp3": ("EXP3",),
+    "algorithms.bandits.gaussian_thompson": ("GaussianThompson",),
+    "algorithms.bandits.gradient_bandit": ("GradientBandit",),
+    "algorithms.bandits.kl_ucb": ("KLUCB",),
+    "algorithms.bandits.linear_thompson": ("LinearThompson",),
+    "algorithms.bandits.linucb": ("LinUCB",),
+    "algorithms.bandits.thompson": ("ThompsonSampling",),
+    "algorithms.bandits.ucb": ("UCB",),
+    "algorithms.bandits.ucb_tuned": ("UCBTuned",),
     "algorithms.policy.a2c": ("A2C",),
     "algorithms.policy.ppo": ("PPO",),
     "algorithms.policy.recurrent_ppo": ("RecurrentPPO",),
     "algorithms.policy.reinforce": ("REINFORCE",),
+    "algorithms.tabular.batch_prediction": ("BatchPrediction",),
+    "algorithms.tabular.double_q_learning": ("DoubleQLearning",),
+    "algorithms.tabular.dyna_q": ("DynaQ",),
+    "algorithms.tabular.dyna_q_plus": ("DynaQPlus",),
+    "algorithms.tabular.expected_sarsa": ("ExpectedSARSA",),
+    "algorithms.tabular.lambda_return": ("LambdaReturn",),
+    "algorithms.tabular.mc_control": ("MCControl",),
+    "algorithms.tabular.mc_prediction": ("MCPrediction",),
+    "algorithms.tabular.n_step_sarsa": ("NStepSARSA",),
+    "algorithms.tabular.n_step_td": ("NStepTD",),
+    "algorithms.tabular.off_policy_mc_control": ("OffPolicyMCControl",),
+    "algorithms.tabular.off_policy_mc_prediction": ("OffPolicyMCPrediction",),
+    "algorithms.tabular.prioritised_sweeping": ("PrioritisedSweeping",),
+    "algorithms.tabular.q_learning": ("QLearning",),
+    "algorithms.tabular.sarsa": ("SARSA",),
+    "algorithms.tabular.sarsa_lambda": ("SARSALambda",),
+    "algorithms.tabular.td_lambda": ("TDLambda",),
+    "algorithms.tabular.td_prediction": ("TDPrediction",),
+    "algorithms.tabular.tile_sarsa": ("TileSARSA",),
+    "algorithms.tabular.watkins_q_lambda": ("WatkinsQLambda",),
     "algorithms.wrappers.normalised": ("Normalised",),
     "algorithms.wrappers.scaled_rewards": ("ScaledRewards",),
     "core": ("Algorithm", "Decision", "Env", "Outcome", "Spec", "Transition"),
     "experience": ("Episodes", "Steps"),
     "loading": ("load",),
+    "maths.exploration": ("Boltzmann", "CountBonus", "EpsilonGreedy", "UpperConfidence"),
     "maths.schedules": ("Linear",),
+    "mdp.model": ("MDP",),
+    "mdp.world": ("World",),
     "run": ("Run",),
     "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete"),
     "training": ("resume", "sweep", "train"),
@@ -48,26 +114,62 @@ _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
     "A2C",
+    "EXP3",
+    "KLUCB",
+    "MDP",
     "PPO",
     "REINFORCE",
+    "SARSA",
+    "UCB",
     "Algorithm",
+    "BatchPrediction",
+    "Boltzmann",
     "Box",
+    "CountBonus",
     "Decision",
     "Discrete",
+    "DoubleQLearning",
+    "DynaQ",
+    "DynaQPlus",
     "Env",
     "Episodes",
+    "EpsilonGreedy",
+    "EpsilonGreedyBandit",
+    "ExpectedSARSA",
+    "GaussianThompson",
+    "GradientBandit",
+    "LambdaReturn",
+    "LinUCB",
     "Linear",
+    "LinearThompson",
+    "MCControl",
+    "MCPrediction",
     "Masked",
     "MultiBinary",
     "MultiDiscrete",
+    "NStepSARSA",
+    "NStepTD",
     "Normalised",
+    "OffPolicyMCControl",
+    "OffPolicyMCPrediction",
     "Outcome",
+    "PrioritisedSweeping",
+    "QLearning",
     "RecurrentPPO",
     "Run",
+    "SARSALambda",
     "ScaledRewards",
     "Spec",
     "Steps",
+    "TDLambda",
+    "TDPrediction",
+    "ThompsonSampling",
+    "TileSARSA",
     "Transition",
+    "UCBTuned",
+    "UpperConfidence",
+    "WatkinsQLambda",
+    "World",
     "load",
     "resume",
     "sweep",

@@ -78,7 +78,10 @@ class Plan:
     def _environment(self) -> dict[str, Any]:
         if self.ingraph:
             ours = type(self.env).__module__.split(".")[0] == "bellmax"
-            return {"name": self.env_name, "env": to_plain(self.env), "again": ours}
+            plain = to_plain(self.env)
+            if not _is_plain(plain):  # such as a World, which holds a whole model
+                return {"name": self.env_name, "again": False}
+            return {"name": self.env_name, "env": plain, "again": ours}
         reference = self.env.reference
         options = {name: value for name, value in self.env.kwargs.items() if _is_plain(value)}
         again = reference is not None and options == self.env.kwargs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,9 @@ from bellmax.drivers.evaluate import Evaluation
 from bellmax.engine import evaluate_policy
 from bellmax.plan import Plan
 from bellmax.runs import RunFolder
+
+if TYPE_CHECKING:
+    from bellmax.exactness import Exactness
 
 
 class Run:
@@ -108,6 +111,16 @@ class Run:
             for index in chosen
         ]
         return Evaluation(*(np.concatenate(parts) for parts in zip(*outcomes)))
+
+    def exact(self, seed: int = 0, gamma: float | None = None) -> Exactness:
+        """What the learned greedy policy of one seed is worth exactly, beside the best there is.
+
+        For environments with a model, such as FrozenLake-v1; `gamma` is the algorithm's discount if left out. Raises
+        ValueError where there is no model, or the policy remembers.
+        """
+        from bellmax.exactness import exactness
+
+        return exactness(self, seed, gamma)
 
     def plot(self, path: str | Path | None = None, **options: Any) -> Any:
         """Draw the learning curve, to a PNG if `path` is given -> the path, or the figure."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import bellmax as bm
 from bellmax import A2C, PPO, REINFORCE, Episodes, Normalised, RecurrentPPO, ScaledRewards, Steps
 from bellmax.core import Algorithm, Env
+from bellmax.envs import BernoulliBandit, ContextualBandit, FrozenLake, GaussianBandit, MountainCar
 from bellmax.envs.probes import Combination, Forbidden, MatchingReward, Target
 
 
@@ -27,6 +29,46 @@ ALGORITHMS = {
     "normalised-scaled-ppo": Normalised(ScaledRewards(PPO(**PPO_SMALL))),
 }
 CASES = [Case(name, algorithm, MatchingReward()) for name, algorithm in ALGORITHMS.items()]
+
+# Tables: where rewards are frequent, so that whatever is learned shows after a round or two.
+LAKE = FrozenLake(max_steps=6)
+WHOLE = {"experience": Episodes(6)}
+TABLES: dict[str, Algorithm] = {
+    "q-learning": bm.QLearning(initial=0.5),
+    "q-learning-boltzmann": bm.QLearning(initial=0.5, exploration=bm.Boltzmann(0.5), decay=0.5),
+    "sarsa": bm.SARSA(initial=0.5),
+    "expected-sarsa": bm.ExpectedSARSA(initial=0.5, exploration=bm.UpperConfidence()),
+    "double-q-learning": bm.DoubleQLearning(initial=0.5),
+    "n-step-sarsa": bm.NStepSARSA(initial=0.5, n=2),
+    "sarsa-lambda": bm.SARSALambda(initial=0.5),
+    "watkins-q-lambda": bm.WatkinsQLambda(initial=0.5, exploration=bm.CountBonus()),
+    "mc-control": bm.MCControl(**WHOLE, exploring_starts=True),
+    "off-policy-mc-control": bm.OffPolicyMCControl(**WHOLE),
+    "dyna-q": bm.DynaQ(initial=0.5, planning_steps=2),
+    "dyna-q-plus": bm.DynaQPlus(initial=0.5, planning_steps=2),
+    "prioritised-sweeping": bm.PrioritisedSweeping(initial=0.5, planning_steps=2),
+    "td": bm.TDPrediction(initial=0.5),
+    "n-step-td": bm.NStepTD(initial=0.5, n=2),
+    "td-lambda": bm.TDLambda(initial=0.5),
+    "mc-prediction": bm.MCPrediction(**WHOLE),
+    "off-policy-mc-prediction": bm.OffPolicyMCPrediction(**WHOLE),
+    "lambda-return": bm.LambdaReturn(**WHOLE, initial=0.5),
+    "batch-prediction": bm.BatchPrediction(**WHOLE, initial=0.5, capacity=100, most_sweeps=50),
+}
+BANDITS: dict[str, Algorithm] = {
+    "epsilon-greedy": bm.EpsilonGreedyBandit(),
+    "ucb": bm.UCB(),
+    "ucb-tuned": bm.UCBTuned(),
+    "gaussian-thompson": bm.GaussianThompson(),
+    "gradient-bandit": bm.GradientBandit(),
+}
+COINS: dict[str, Algorithm] = {"kl-ucb": bm.KLUCB(), "thompson": bm.ThompsonSampling(), "exp3": bm.EXP3()}
+CONTEXTS: dict[str, Algorithm] = {"linucb": bm.LinUCB(), "linear-thompson": bm.LinearThompson()}
+CASES += [Case(name, algorithm, LAKE) for name, algorithm in TABLES.items()]
+CASES += [Case("tile-sarsa", bm.TileSARSA(tilings=2, tiles=3), MountainCar(max_steps=6))]
+CASES += [Case(name, algorithm, GaussianBandit(arms=4)) for name, algorithm in BANDITS.items()]
+CASES += [Case(name, algorithm, BernoulliBandit(arms=4)) for name, algorithm in COINS.items()]
+CASES += [Case(name, algorithm, ContextualBandit()) for name, algorithm in CONTEXTS.items()]
 
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}

@@ -81,7 +81,8 @@ def test_every_target_of_make_and_every_module_exists():
         if words[0] == "make":
             assert words[1] in targets, f"{page}: {command}"
         if words[1:2] == ["-m"] and words[2].startswith("benchmarks"):
-            assert (ROOT / f"{words[2].replace('.', '/')}.py").exists(), f"{page}: {command}"
+            module = ROOT / words[2].replace(".", "/")
+            assert module.with_suffix(".py").exists() or (module / "__main__.py").exists(), f"{page}: {command}"
         if words[1:3] == ["-m", "pytest"]:
             assert (ROOT / words[3]).is_dir(), f"{page}: {command}"
 

@@ -12,8 +12,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from bellmax.report import bootstrap_band, curve, plot
+from bellmax.report.canvas import PALETTE
 from bellmax.report.margin import spread
-from bellmax.report.plots import PALETTE
 from bellmax.runs import RunFolderError
 
 N = np.nan

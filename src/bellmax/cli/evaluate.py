@@ -23,6 +23,7 @@ class Evaluate:
     sampled: Flag = False  # explore, instead of taking the best action
     seed: int | None = None  # only this one of the run's seeds
     checkpoint: str | None = None  # the file to read, if not the latest
+    exact: Flag = False  # play nothing: compute what the greedy policy is worth, where all that can happen is known
 
 
 def main(words: list[str]) -> None:
@@ -30,6 +31,11 @@ def main(words: list[str]) -> None:
     asked = parse(Evaluate, words, "evaluate")
     run = load(find_run(asked.run), checkpoint=asked.checkpoint)
     seeds = run.seeds if asked.seed is None else [chosen(run, asked.seed)]
+    if asked.exact:
+        from bellmax.cli.exact import said_exactly
+
+        print(said_exactly(run, seeds))
+        return
     outcomes = {
         seed: run.evaluate(asked.episodes, greedy=not asked.sampled, seed=run.seeds.index(seed)) for seed in seeds
     }

@@ -23,6 +23,23 @@ Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]  # there is no --no-flag
 RunName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 
 
+def _path_or_nothing(words: list[str]) -> str:
+    if len(words) > 1:
+        raise ValueError(f"{' '.join(words)}: give one file; what is no flag stands before --plot.")
+    return words[0] if words else ""
+
+
+_PATH: Any = PrimitiveConstructorSpec(
+    nargs="*",
+    metavar="[PATH]",
+    instance_from_str=_path_or_nothing,
+    is_instance=lambda value: value is None or isinstance(value, str),
+    str_from_instance=lambda value: [value] if value else [],
+)
+# `--plot` or `--plot PATH`: "" is a file with a name of its own, None (the default) draws nothing
+PlotPath = Annotated[str | None, _PATH, tyro.conf.arg(help="draw it, to a .png, .svg or .pdf", help_behavior_hint="")]
+
+
 def registry() -> ConstructorRegistry:
     """What every command understands."""
     made = ConstructorRegistry()

@@ -25,12 +25,16 @@ COMMANDS = {
     "algorithms": "list the algorithms and their papers",
     "export": "write a trained policy as StableHLO and ONNX files",
     "sweep": "train once for every setting of some hyperparameters",
+    "solve": "solve an environment exactly, if all that can happen in it is known",
+    "bandit": "play many bandit problems at once, and count the regret",
 }
 
 EXAMPLES = (
     ("bellmax train ppo CartPole-v1", "train, with settings known to work"),
     ("bellmax train ppo CartPole-v1 --help", "every setting, and what it is"),
     ("bellmax watch latest", "see it play"),
+    ("bellmax solve FrozenLake-v1", "the best there is, exactly"),
+    ("bellmax bandit ucb thompson", "two bandit algorithms side by side"),
 )
 
 
@@ -99,7 +103,8 @@ def in_a_line(error: BaseException) -> str:
     """What an error says; of one that is not ours, its kind too, and no more than the first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if is_explained(error):
-        return " ".join([*lines, *getattr(error, "__notes__", ())]) or type(error).__name__
+        notes = [note for note in getattr(error, "__notes__", ()) if "JAX has removed its internal frames" not in note]
+        return " ".join([*lines, *notes]) or type(error).__name__
     return ": ".join([type(error).__name__, *lines[:1]])
 
 

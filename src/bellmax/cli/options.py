@@ -35,7 +35,7 @@ class Options:
     run_folder: str = "runs"  # where the run's folder is made; none: keep nothing
     name: Annotated[str | None, _said("algorithm, environment and time")] = None  # of the run's folder
     track: Annotated[str, arg(metavar="A,B,..")] = "tensorboard"  # any of tensorboard, wandb and mlflow, or none
-    plot: Flag = False  # draw the learning curve when done
+    plot: Flag = False  # draw the learning curve when done, and what was learned about a grid
     quiet: Flag = False  # print nothing
     json: Flag = False  # print every event as a line of JSON
 

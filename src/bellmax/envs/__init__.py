@@ -6,11 +6,20 @@ from collections.abc import Callable
 from typing import Any
 
 from bellmax.core import Env
+from bellmax.envs.bandit_adversarial import AdversarialBandit
+from bellmax.envs.bandit_contextual import ContextualBandit
+from bellmax.envs.bandits import BernoulliBandit, DriftingBandit, GaussianBandit
+from bellmax.envs.blackjack import Blackjack
 from bellmax.envs.cart_pole import CartPole
 from bellmax.envs.cliff_walking import CliffWalking
 from bellmax.envs.frozen_lake import FrozenLake
 from bellmax.envs.grid_world import GridWorld
+from bellmax.envs.maximisation_bias import MaximisationBias
+from bellmax.envs.maze import blocking_maze, dyna_maze, shortcut_maze
+from bellmax.envs.mountain_car import MountainCar
 from bellmax.envs.random_walk import RandomWalk
+from bellmax.envs.short_corridor import ShortCorridor
+from bellmax.envs.windy_grid_world import WindyGridWorld
 
 
 def frozen_lake_8x8(**fields: Any) -> FrozenLake:
@@ -25,6 +34,36 @@ WORLDS: dict[str, Callable[..., Env]] = {
     "CliffWalking": CliffWalking,
     "RandomWalk": RandomWalk,
     "CartPole": CartPole,
+    "MountainCar": MountainCar,
+    "Blackjack": Blackjack,
+    "WindyGridWorld": WindyGridWorld,
+    "DynaMaze": dyna_maze,
+    "BlockingMaze": blocking_maze,
+    "ShortcutMaze": shortcut_maze,
+    "MaximisationBias": MaximisationBias,
+    "ShortCorridor": ShortCorridor,
+    "GaussianBandit": GaussianBandit,
+    "BernoulliBandit": BernoulliBandit,
+    "DriftingBandit": DriftingBandit,
+    "ContextualBandit": ContextualBandit,
+    "AdversarialBandit": AdversarialBandit,
 }
 
-__all__ = ["WORLDS", "CartPole", "CliffWalking", "FrozenLake", "GridWorld", "RandomWalk"]
+__all__ = [
+    "WORLDS",
+    "AdversarialBandit",
+    "BernoulliBandit",
+    "Blackjack",
+    "CartPole",
+    "CliffWalking",
+    "ContextualBandit",
+    "DriftingBandit",
+    "FrozenLake",
+    "GaussianBandit",
+    "GridWorld",
+    "MaximisationBias",
+    "MountainCar",
+    "RandomWalk",
+    "ShortCorridor",
+    "WindyGridWorld",
+]

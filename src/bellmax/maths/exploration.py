@@ -63,12 +63,12 @@ class Boltzmann(Frozen):
 
 
 class UpperConfidence(Frozen):
-    """Greedy on q + c sqrt(ln t / n), t the visits to the state, untried actions first (eq. 2.10)."""
+    """Greedy on q + c sqrt(ln t / n), t the visits to the state with this one, untried actions first (eq. 2.10)."""
 
     c: NonNegative = 2.0  # how much uncertainty is worth
 
     def probabilities(self, q: Array, count: Array, steps: Array, legal: Array | None = None) -> Array:
-        width = jnp.sqrt(jnp.log(jnp.maximum(count.sum(), 1)) / jnp.maximum(count, 1e-8))
+        width = jnp.sqrt(jnp.log(count.sum() + 1) / jnp.maximum(count, 1e-8))
         return greedy(jnp.where(count > 0, q + self.c * width, jnp.inf), legal)
 
 

@@ -48,6 +48,14 @@ def index(obs: Any) -> tuple[Array, ...]:
     return tuple(part for leaf in map(jnp.asarray, leaves) for part in (leaf if leaf.ndim else (leaf,)))
 
 
+def number(obs: Any, sizes: tuple[int, ...]) -> Array:
+    """Which state ONE observation is, counted row by row over its components -> int32. `sizes`: see `sizes`."""
+    count = jnp.int32(0)
+    for size, part in zip(sizes, index(obs), strict=True):
+        count = count * size + part
+    return count.astype(jnp.int32)
+
+
 def rows(table: Array, obs: Any) -> Array:
     """The rows of many observations [n, ...] -> [n, actions]."""
     return table[jax.vmap(index)(obs)]

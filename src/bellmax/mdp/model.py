@@ -17,10 +17,10 @@ DIRECTIONS = ("left", "down", "right", "up")  # how the actions of grids are cal
 class MDP:
     """A finite Markov decision process (S, A, P, R, gamma), as NumPy arrays on the host.
 
-    Each action in each state has `outcomes` possible successors, so that a sparse model costs memory for what can happen
-    alone; a dense one has as many outcomes as states. States are the LAST axis: that is what makes a sweep over them a
-    run through contiguous memory. Entering an absorbing state ends the episode; its value is 0, and its own rows lead
-    back to itself and pay nothing. Rows of illegal actions mean nothing.
+    Each action in each state has `outcomes` possible successors, so that a sparse model costs memory for what can
+    happen alone; a dense one has as many outcomes as states. States are the LAST axis: that is what makes a sweep over
+    them a run through contiguous memory. Entering an absorbing state ends the episode; its value is 0, and its own rows
+    lead back to itself and pay nothing. Rows of illegal actions mean nothing.
 
     A bad model raises ValueError, naming the state and the action; `check=False` trusts it (and lets gamma be 1 without
     an end, for a finite horizon). Two models are equal if they are the same object.

@@ -40,7 +40,8 @@ def write_in_margin(axes: Axes, notes: Sequence[Note]) -> None:
 def _beside(axes: Axes, notes: Sequence[Note]) -> None:
     low, high = axes.get_ylim()
     axes.set_ylim(low, high)  # as it is from here on
-    points = 0.75 * 72 * axes.get_figure().get_size_inches()[1]  # type: ignore[union-attr]  # about the axes' height
+    panels = axes.get_subplotspec().get_geometry()[0]  # type: ignore[union-attr]  # below each other in the figure
+    points = 0.75 * 72 * axes.get_figure().get_size_inches()[1] / panels  # type: ignore[union-attr]  # the axes' height
     heights = [(note.height - low) / (high - low) for note in notes]
     for note, height in zip(notes, spread(heights, _GAP * _SIZE / points)):
         place: dict[str, Any] = {"transform": axes.transAxes, "va": "center", "ha": "left"}

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bellmax.report import wording
+from bellmax.report.canvas import GREY, STYLE, look_of, new_figure, save
 from bellmax.report.groups import Group, group_all, title_of
 from bellmax.report.margin import Note, write_in_margin
 from bellmax.report.sources import Run, name_all, read_all
-from bellmax.runs.disk import explained, make_folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito, 2008: told apart by colour-blind readers too; their yellow is too pale for a line
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-LINES: tuple[Any, ...] = ("-", (0, (7, 1, 1, 1)), (0, (7, 1, 1, 1, 1, 1)))  # once the colours are used up
-_STYLE: dict[Any, Any] = {"font.size": 11, "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True}
-_GREY = "0.4"
 _FEWER = (0, (2.5, 1.5))  # the dashes where some seeds have no value
 _MOST_SEEDS = 9  # more are not drawn by themselves
 _MOST_GROUPS = 4  # nor are those of more groups: the curves would be lost among them
 _MOST_MARKED = {False: 2, True: 30}  # points of training, of evaluations, that a marker each makes clearer
-_FORMATS = (".png", ".svg", ".pdf", ".jpg")
 _UNITS = {"score": "score (return of an episode)", "evaluation": "evaluation score (return of an episode)"}
 
 
@@ -65,33 +58,10 @@ def plot(
     text = title_of(sources, names) if title is None else title
     import matplotlib
 
-    with matplotlib.rc_context(_STYLE):
-        figure = _figure(on_screen=path is None)
+    with matplotlib.rc_context(STYLE):
+        figure = new_figure(on_screen=path is None)
         _draw(figure, groups, metric, references or {}, text)
-        return figure if path is None else _save(figure, Path(path))
-
-
-def _figure(on_screen: bool) -> Figure:
-    """A figure of pyplot's where there is a window to show it in; otherwise one that needs no display."""
-    from matplotlib.figure import Figure
-
-    look: dict[str, Any] = {"figsize": (8, 5), "layout": "constrained"}
-    if on_screen:
-        from matplotlib import pyplot
-        from matplotlib.backends.registry import BackendFilter, backend_registry
-
-        if pyplot.get_backend().lower() in backend_registry.list_builtin(BackendFilter.INTERACTIVE):
-            with contextlib.suppress(ImportError):  # a display was asked for where there is none
-                return pyplot.figure(**look)
-    return Figure(**look)
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    path = path if path.suffix in _FORMATS else path.with_name(path.name + ".png")
-    make_folder(path.parent, parents=True)
-    with explained(path):
-        figure.savefig(path, dpi=150)
-    return path
+        return figure if path is None else save(figure, Path(path))
 
 
 def _draw(figure: Figure, groups: Sequence[Group], metric: str, references: Mapping[str, float], title: str) -> None:
@@ -100,21 +70,21 @@ def _draw(figure: Figure, groups: Sequence[Group], metric: str, references: Mapp
     if len({len(group.values) for group in groups}) > 1:  # otherwise the caption says it for all
         notes = [note._replace(text=f"{note.text} ({_seeds(group)})") for note, group in zip(notes, groups)]
     for name, value in references.items():
-        line = axes.axhline(value, color=_GREY, linestyle=":", linewidth=1.4, zorder=1.5)
-        notes.append(Note(f"{name} ({wording.short(value)})", value, math.inf, _GREY, line))
+        line = axes.axhline(value, color=GREY, linestyle=":", linewidth=1.4, zorder=1.5)
+        notes.append(Note(f"{name} ({wording.short(value)})", value, math.inf, GREY, line))
     _finish_axes(axes, groups, metric)
     axes.set_title(textwrap.fill(title, 70), loc="left", fontsize=13, pad=10)
-    figure.supxlabel(textwrap.fill(_caption(groups), 118), fontsize=9, color=_GREY, x=0.01, ha="left")
+    figure.supxlabel(textwrap.fill(_caption(groups), 118), fontsize=9, color=GREY, x=0.01, ha="left")
     if len(notes) > 1:
         write_in_margin(axes, notes)
     if not any(_known(group).any() for group in groups):
         axes.set_yticks([])
         words = "no episode has ended yet" if metric == "score" else "no values yet"
-        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=_GREY)
+        axes.text(0.5, 0.5, words, transform=axes.transAxes, ha="center", color=GREY)
 
 
 def _draw_group(axes: Axes, group: Group, place: int, groups: int) -> Note:
-    color, style = PALETTE[place % len(PALETTE)], LINES[place // len(PALETTE) % len(LINES)]
+    color, style = look_of(place).values()
     seeds, few = len(group.values), groups <= _MOST_GROUPS
     if 1 < seeds <= _MOST_SEEDS and few:
         axes.plot(group.steps, group.values.T, color=color, linewidth=0.8, alpha=0.3, gid="seed")
