@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bellmax.algorithms.tabular.q_learning import QLearning
 from bellmax.core import Spec, Transition
 from bellmax.maths import tables
 from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, sample
@@ -60,3 +61,22 @@ def test_what_has_no_table_is_refused_by_name():
         tables.shape_of(Spec(Box((2,)), Discrete(2)))
     with pytest.raises(ValueError, match="a table needs Discrete actions"):
         tables.shape_of(Spec(Discrete(2), Box((1,))))
+
+
+def test_changes_of_one_cell_stop_at_the_mean_of_their_targets():
+    # 0.8 + 0.7 = 1.5 in cell (0, 1): both are divided by 1.5; 0.4 + 0.3 = 0.7 in cell (1, 1) stay; (0, 0) is alone
+    cells = jnp.array([0, 0, 1, 1, 0]), jnp.array([1, 1, 1, 1, 0])
+    steps = tables.together(cells, jnp.array([0.8, 0.7, 0.4, 0.3, 3.0]))
+    np.testing.assert_allclose(steps, [0.8 / 1.5, 0.7 / 1.5, 0.4, 0.3, 1.0], rtol=1e-6)
+    assert tables.together((jnp.array([2]),), jnp.array([1.5]))[0] == 1.5, "one alone is the user's own business"
+
+
+def test_many_environments_do_not_make_q_learning_diverge():
+    learner, spec = QLearning(learning_rate=0.5, gamma=0.0), Spec(Discrete(1), Discrete(1), 64)
+    reward = jnp.linspace(-1.0, 3.0, 64)[None]
+    zero, one = jnp.zeros((1, 64), jnp.int32), jnp.ones((1, 64))
+    batch = Transition(zero, zero, reward, one, zero.astype(bool), zero, {}, one)
+    state = learner.init(jax.random.key(0), spec)
+    for _ in range(3):
+        state, _ = learner.update(state, batch, jax.random.key(0))
+    np.testing.assert_allclose(state.q, 1.0, atol=1e-5)  # the mean; added up, 64 * 0.5 would send it to 32, -960, ...

@@ -66,6 +66,18 @@ def cells(obs: Any, action: Array) -> tuple[Array, ...]:
     return (*jax.vmap(index)(obs), action)
 
 
+def together(cells: tuple[Array, ...], step_size: Array) -> Array:
+    """Step sizes [n] of changes that are added up, smaller where several would overshoot -> [n].
+
+    Changes of one cell whose step sizes sum to more than 1 are scaled to 1 in all: together they reach the mean of their
+    targets and go no further. `step_size` has the weights in it; a single one stays as it is.
+    """
+    if step_size.shape[0] == 1:
+        return step_size
+    alike = jnp.stack([part[:, None] == part[None, :] for part in cells]).all(0)
+    return step_size / jnp.maximum(alike @ step_size, 1.0)
+
+
 def legal_of(obs: Any) -> Array | None:
     """The mask of legal actions that comes with observations, [..., actions] or None."""
     return obs.legal if isinstance(obs, Masked) else None

@@ -7,8 +7,9 @@ There are two tables. After every step a coin says which one learns; it names th
 or the same with 1 and 2 exchanged. Actions are chosen by both tables together.
 
 Beyond the book: they are chosen by the mean of the tables, which is as greedy as their sum and has the scale of the
-values; best actions that tie share the value evenly; several environments share the tables, toss a coin each, and their
-changes are added up; any experience will do; the step size may fall with the updates of the table that learns.
+values; best actions that tie share the value evenly; several environments share the tables, toss a coin each, and
+their changes are added up as far as they do not overshoot; any experience will do; the step size may fall with the
+updates of the table that learns.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class DoubleQLearning(Algorithm):
         next_value = jax.vmap(evaluated)(next_q, coin, tables.legal_of(batch.next_obs))
         td_error = batch.reward + self.gamma * batch.discount * next_value - state.q[cells]
         step_size = at(self.learning_rate, state.steps) / jnp.maximum(count[cells], 1) ** self.decay
-        q = state.q.at[cells].add(batch.weight * step_size * td_error)
+        q = state.q.at[cells].add(tables.together(cells, batch.weight * step_size) * td_error)
         metrics = {"td_error": weighted_mean(jnp.abs(td_error), batch.weight)}
         return State(q, count, state.steps + batch.weight.sum()), metrics
 

@@ -7,7 +7,7 @@ After every real step, Q-learning's update, then remember what happened, then up
     n times: S a random state seen before, A a random action tried in S, R, S' <- Model(S,A), update as in (d)     (f)
 
 Beyond the book: the model remembers terminations, and which actions were legal; several environments share table and
-model: their changes under (d) are added up, then n updates are made for each.
+model: their changes under (d) are added up as far as they do not overshoot, then n updates are made for each.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class DynaQ(Algorithm):
         cells = tables.cells(batch.obs, batch.action)
         next_value = best(tables.rows(state.q, batch.next_obs), tables.legal_of(batch.next_obs))
         td_error = batch.reward + self.gamma * batch.discount * next_value - state.q[cells]
-        q = state.q.at[cells].add(batch.weight * alpha * td_error)
+        q = state.q.at[cells].add(tables.together(cells, batch.weight * alpha) * td_error)
         model = remember(state.model, batch, shape)
         q, surprise = self.plan(q.reshape(-1, shape[-1]), model, alpha, batch.weight, key)
         metrics = {"td_error": weighted_mean(jnp.abs(td_error), batch.weight), "planning_error": surprise}

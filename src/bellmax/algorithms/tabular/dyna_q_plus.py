@@ -9,7 +9,8 @@ An action never tried is one that leads back to S and pays 0, untried since the 
 learned from without bonus.
 
 Beyond the book: the model remembers terminations, and which actions were legal; several environments share table and
-model: the changes of their real steps are added up, then n updates are made for each, and tau counts the steps of all.
+model: the changes of their real steps are added up as far as they do not overshoot, then n updates are made for each,
+and tau counts the steps of all.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class DynaQPlus(Algorithm):
         cells = tables.cells(batch.obs, batch.action)
         next_value = best(tables.rows(state.q, batch.next_obs), tables.legal_of(batch.next_obs))
         td_error = batch.reward + self.gamma * batch.discount * next_value - state.q[cells]
-        q = state.q.at[cells].add(batch.weight * alpha * td_error)
+        q = state.q.at[cells].add(tables.together(cells, batch.weight * alpha) * td_error)
         model = remember(state.model, batch, shape)
         steps = state.steps + batch.weight.sum()
         tried_at = state.tried_at.at[cells].max(jnp.where(batch.weight > 0, steps, 0))

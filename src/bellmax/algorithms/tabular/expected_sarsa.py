@@ -4,8 +4,8 @@ After every step, pi being the policy that explores,
 
     Q(S,A) <- Q(S,A) + alpha [ R + gamma sum_a pi(a|S') Q(S',a) - Q(S,A) ]                          (eq. 6.9)
 
-Beyond the book: several environments share the table and their changes are added up; any experience will do; the step
-size may fall with the visits; ties are broken at random.
+Beyond the book: several environments share the table and their changes are added up as far as they do not overshoot;
+any experience will do; the step size may fall with the visits; ties are broken at random.
 """
 
 from __future__ import annotations
@@ -62,5 +62,5 @@ class ExpectedSARSA(Algorithm):
         next_value = expected(self.exploration, next_q, next_count, steps, tables.legal_of(batch.next_obs))
         td_error = batch.reward + self.gamma * batch.discount * next_value - state.q[cells]
         step_size = at(self.learning_rate, state.steps) / jnp.maximum(count[cells], 1) ** self.decay
-        q = state.q.at[cells].add(batch.weight * step_size * td_error)
+        q = state.q.at[cells].add(tables.together(cells, batch.weight * step_size) * td_error)
         return State(q, count, steps), {"td_error": weighted_mean(jnp.abs(td_error), batch.weight)}

@@ -8,8 +8,9 @@ n steps after the action A of state S, where S^n and A^n have been reached,
 with the rewards alone where the episode is over before. A^n is chosen before this update and is known here one step
 later; until then n steps wait in the state, so the tables that choose actions are, one by one, the book's.
 
-Beyond the book: several environments share the table and their changes are added up; where a time limit cuts an
-episode, Q(S^n, A^n) is the expectation over the policy; the step size may fall with the visits.
+Beyond the book: several environments share the table and their changes are added up as far as they do not overshoot;
+where a time limit cuts an episode, Q(S^n, A^n) is the expectation over the policy; the step size may fall with the
+visits.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class NStepSARSA(Algorithm):
         """The update of the book for every environment that has weight -> state, (TD errors, their weights) [env]."""
         td_error = step.target - state.q[step.cells]
         step_size = at(self.learning_rate, state.steps) / jnp.maximum(state.count[step.cells], 1) ** self.decay
-        q = state.q.at[step.cells].add(step.weight * step_size * td_error)
+        q = state.q.at[step.cells].add(tables.together(step.cells, step.weight * step_size) * td_error)
         return state._replace(q=q), (td_error, step.weight)
 
     def expected_value(self, state: State, obs: Any) -> Array:

@@ -4,8 +4,9 @@ After every step, whatever chose the action,
 
     Q(S,A) <- Q(S,A) + alpha [ R + gamma max_a Q(S',a) - Q(S,A) ]                                  (eq. 6.8)
 
-Beyond the book: several environments share the table and their changes are added up; any experience will do, so
-`QLearning(experience=Replay(...))` replays; the step size may fall with the visits; ties are broken at random.
+Beyond the book: several environments share the table and their changes are added up as far as they do not overshoot;
+any experience will do, so `QLearning(experience=Replay(...))` replays; the step size may fall with the visits; ties
+are broken at random.
 """
 
 from __future__ import annotations
@@ -61,6 +62,6 @@ class QLearning(Algorithm):
         next_value = best(tables.rows(state.q, batch.next_obs), tables.legal_of(batch.next_obs))
         td_error = batch.reward + self.gamma * batch.discount * next_value - state.q[cells]
         step_size = at(self.learning_rate, state.steps) / jnp.maximum(count[cells], 1) ** self.decay
-        q = state.q.at[cells].add(batch.weight * step_size * td_error)
+        q = state.q.at[cells].add(tables.together(cells, batch.weight * step_size) * td_error)
         metrics = {"td_error": weighted_mean(jnp.abs(td_error), batch.weight)}
         return State(q, count, state.steps + batch.weight.sum()), metrics

@@ -7,8 +7,9 @@ After every step, A' being the action that is taken next,
 A' is chosen before this update and is known here one step later; until then the step waits in the state, so the tables
 that choose actions are, one by one, the book's.
 
-Beyond the book: several environments share the table and their changes are added up; where a time limit cuts an
-episode no A' is ever taken, and its expectation over the policy stands for it; the step size may fall with the visits.
+Beyond the book: several environments share the table and their changes are added up as far as they do not overshoot;
+where a time limit cuts an episode no A' is ever taken, and its expectation over the policy stands for it; the step
+size may fall with the visits.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ class SARSA(Algorithm):
         """The update of the book for every environment that has weight -> state, TD errors [env]."""
         td_error = step.reward + self.gamma * step.discount * next_value - state.q[step.cells]
         step_size = at(self.learning_rate, state.steps) / jnp.maximum(state.count[step.cells], 1) ** self.decay
-        return state._replace(q=state.q.at[step.cells].add(step.weight * step_size * td_error)), td_error
+        change = tables.together(step.cells, step.weight * step_size) * td_error
+        return state._replace(q=state.q.at[step.cells].add(change)), td_error
 
     def expected_value(self, state: State, obs: Any) -> Array:
         """What the policy expects of its next action, [env]."""

@@ -4,8 +4,9 @@ After every step of the policy that is evaluated,
 
     V(S) <- V(S) + alpha [ R + gamma V(S') - V(S) ]                                                (eq. 6.2)
 
-Beyond the book: several environments share the table and their changes are added up, as are those of a batch of several
-steps; the step size may fall with the visits. A time limit is no end: its target holds V of the state behind it.
+Beyond the book: several environments share the table and their changes are added up as far as they do not overshoot,
+as are those of a batch of several steps; the step size may fall with the visits. A time limit is no end: its target
+holds V of the state behind it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,6 @@ class TDPrediction(Algorithm):
         count = state.count.at[here].add(batch.weight)
         td_error = batch.reward + self.gamma * batch.discount * state.v[there] - state.v[here]
         step_size = at(self.learning_rate, state.steps) / jnp.maximum(count[here], 1) ** self.decay
-        v = state.v.at[here].add(batch.weight * step_size * td_error)
+        v = state.v.at[here].add(tables.together(here, batch.weight * step_size) * td_error)
         metrics = {"td_error": weighted_mean(jnp.abs(td_error), batch.weight)}
         return State(v, count, state.policy, state.steps + batch.weight.sum()), metrics
