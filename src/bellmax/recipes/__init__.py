@@ -1,7 +1,8 @@
 """Tuned settings per algorithm and environment, as data: one TOML file an algorithm, one table an environment.
 
 A table may set `steps`, `num_envs`, `normalise`, `scale_rewards`, and under `algorithm` any hyperparameter; a schedule
-is written "linear:START:END", over the whole run. `source` says where the settings are from.
+is written "linear:START:END", over the whole run; a part of another kind names it, as in
+{ kind = "bellmax.maths.exploration:CountBonus", bonus = 1.0 }. `source` says where the settings are from.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 from bellmax.catalogue import algorithm_class
 from bellmax.core import Algorithm, Frozen
+from bellmax.encode import from_plain
 from bellmax.maths.schedules import Linear
 
 
@@ -57,7 +59,9 @@ def configured(default: Any, changes: dict[str, Any]) -> Any:
     known = {field.name for field in dataclasses.fields(default)}
     values: dict[str, Any] = {}
     for name, value in changes.items():
-        if isinstance(value, dict) and name in known and isinstance(getattr(default, name), Frozen):
+        if isinstance(value, dict) and "kind" in value:
+            values[name] = from_plain(value)
+        elif isinstance(value, dict) and name in known and isinstance(getattr(default, name), Frozen):
             values[name] = configured(getattr(default, name), value)
         else:
             values[name] = schedule(value) if isinstance(value, str) and value.startswith("linear:") else _tuple(value)
