@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks import ours_exact, process, report
+from benchmarks import exact_tables, ours_exact, process, report
 from benchmarks.ours import COLD
 from benchmarks.peers import Peer, ask
 from benchmarks.process import Answer, alone, interleave, measure, say
@@ -49,12 +49,13 @@ class Plan(NamedTuple):
     repeats: int = 3
     calls: int = 15
     gamma: float = 0.99
+    table_steps: int = 50_000_000
 
     def job(self, **more: Any) -> Answer:
         return {"rows": self.rows, "columns": self.columns, "gamma": self.gamma, "seed": 0, "calls": self.calls} | more
 
 
-QUICK = Plan(rows=300, columns=300, large=1000, repeats=1, calls=5)
+QUICK = Plan(rows=300, columns=300, large=1000, repeats=1, calls=5, table_steps=1_000_000)
 Answers = dict[str, list[Answer]]
 Measured = tuple[list[Row], Answers]
 
@@ -145,12 +146,7 @@ def large(plan: Plan) -> Measured:
 
 def tabular(plan: Plan) -> Measured:
     """Learning with tables."""
-    return tabular_rows(), {}
-
-
-def tabular_rows() -> list[Row]:
-    """Rows on Q-learning's speed belong here."""
-    return []
+    return exact_tables.tabular(plan.table_steps, plan.repeats)
 
 
 def ours(job: Answer, limit: float = 1200) -> Answer:

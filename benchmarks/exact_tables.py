@@ -21,15 +21,15 @@ def tabular(steps: int, repeats: int) -> tuple[list[Row], dict[str, list[Answer]
     with tempfile.TemporaryDirectory() as folder:
         model = f"{folder}/lake.npz"
         ours({"what": "model", "model": model})
-        many = {"what": "tables", "world": "model", "steps": steps // 100, "seeds": list(range(1024))}
+        many = {"what": "fleet", "world": "model", "steps": steps // 500, "seeds": list(range(1024))}
         answers = interleave(
             {
                 ONE: lambda repeat: ours({"what": "tables", "world": "model", "steps": steps, "seeds": [repeat]}),
                 "own lake": lambda repeat: ours({"what": "tables", "world": "own", "steps": steps, "seeds": [repeat]}),
                 TOGETHER: lambda repeat: ours(many),
-                LOOP: lambda repeat: ours({"what": "python", "steps": steps // 100, "seed": repeat}),
+                LOOP: lambda repeat: ours({"what": "python", "steps": steps // 200, "seed": repeat}),
                 NUMBA.title: lambda repeat: ask(
-                    NUMBA, "numba_tables", {"model": model, "steps": 5 * steps, "seed": repeat}, "one core"
+                    NUMBA, "numba_tables", {"model": model, "steps": steps, "seed": repeat}, "one core"
                 ),
             },
             repeats,

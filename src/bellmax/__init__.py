@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bellmax.compilation import fuse_small_loops
+
 if TYPE_CHECKING:
     from bellmax.algorithms.bandits.epsilon_greedy import EpsilonGreedyBandit
     from bellmax.algorithms.bandits.exp3 import EXP3
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from bellmax.training import resume, sweep, train
 
 __version__ = "0.1.0"
+
+fuse_small_loops()  # before JAX computes anything
 
 _WHERE = {
     "algorithms.bandits.epsilon_greedy": ("EpsilonGreedyBandit",),

@@ -5,8 +5,8 @@ user's cache directory. BELLMAX_CACHE=off turns it off, BELLMAX_CACHE=/some/fold
 
 Small loops: on the CPU, XLA runs a loop over few bytes as one compiled function instead of an operation at a time. Its
 bound is 1 KiB, less than most tables; ours is 16 KiB, which makes Q-learning on FrozenLake seven times as fast and
-leaves alone whatever holds a network of 64 units. Written to XLA_FLAGS, which counts as long as JAX has computed
-nothing yet; flags of the user's own stay as they are.
+leaves alone whatever holds a network of 64 units. `import bellmax` writes it to XLA_FLAGS, which counts as long as JAX
+has computed nothing yet; flags of the user's own stay as they are.
 """
 
 from __future__ import annotations
@@ -14,16 +14,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import jax
-
-
 SMALL_LOOP = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=16384"
-
-
-def set_up() -> None:
-    """Do both."""
-    use_cache()
-    fuse_small_loops()
 
 
 def fuse_small_loops() -> None:
@@ -38,6 +29,8 @@ def use_cache() -> Path | None:
     wanted = os.environ.get("BELLMAX_CACHE", "")
     if wanted.lower() in ("off", "0", "no", "false"):
         return None
+    import jax  # here: `import bellmax` reads this file, and takes no time
+
     current = jax.config.jax_compilation_cache_dir  # type: ignore[attr-defined]
     if current is not None:
         return Path(current)

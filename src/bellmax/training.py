@@ -11,7 +11,7 @@ from bellmax import display as displays
 from bellmax.algorithms.wrappers.normalised import Normalised
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.catalogue import algorithm_class, algorithm_name
-from bellmax.compilation import set_up
+from bellmax.compilation import use_cache
 from bellmax.core import Algorithm, Env
 from bellmax.envs.names import find
 from bellmax.maths.schedules import resolve
@@ -65,7 +65,7 @@ def train(
     Everything is checked before any work starts: ValueError, TypeError or UnknownEnvironment say what to change.
     Ctrl-C saves the run and raises KeyboardInterrupt; `resume` goes on.
     """
-    set_up()
+    use_cache()
     shown, source = displays.make(display), find(env, **(env_options or {}))
     plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards)
     length, trackers = plan["steps"], _trackers(track)
@@ -99,7 +99,7 @@ def resume(
     Runs in the graph go on bit for bit as if they had never stopped. On the host everything but the simulators goes on:
     their episodes start anew. `algorithm` and `env` stand in for classes that the run's config cannot find again.
     """
-    set_up()
+    use_cache()
     folder = RunFolder.open(path)
     plan = planned(folder.config, algorithm, env)
     if steps is not None and steps != plan.steps:

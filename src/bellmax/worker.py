@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Any
 
-from bellmax.compilation import set_up
+from bellmax.compilation import use_cache
 from bellmax.display import Facts
 from bellmax.plan import planned
 from bellmax.processes import say
@@ -41,7 +41,7 @@ class _Teller:
 
 def work() -> None:
     """The life of a worker."""
-    set_up()
+    use_cache()
     first = json.loads(sys.stdin.readline())
     threading.Thread(target=_watch, args=(first["parent"],), daemon=True).start()
     env, kind = pickle.loads(base64.b64decode(first["env"]))

@@ -284,7 +284,7 @@ def test_a_large_grid_is_recognised_and_a_large_tangle_is_not():
     grid = slippery_grid(64, 70)
     model = layout.prepare(grid)
     assert model.kind == "shifted"
-    assert {shift.ahead for row in model.shifts for shift in row} == {-70, -1, 1, 70}
+    assert {ahead for row in model.shifts for ahead in row} == {-70, -1, 1, 70}
     assert model.odd.size == model.successor.size == 0
     tangled = np.random.default_rng(0).permutation(grid.states).astype(np.int32)[grid.successor]
     tangled[:, :, grid.absorbing] = np.flatnonzero(grid.absorbing)

@@ -17,7 +17,7 @@ from bellmax.catalogue import ALGORITHMS, SUMMARIES, UnknownAlgorithm, algorithm
 from bellmax.cli import hyperparameters
 from bellmax.cli.flags import Flag, PlotPath, parse
 from bellmax.cli.options import setting
-from bellmax.compilation import set_up
+from bellmax.compilation import use_cache
 from bellmax.core import Algorithm, Env
 from bellmax.drivers.bandit import Play, play
 from bellmax.envs.names import find
@@ -67,7 +67,7 @@ def main(words: list[str]) -> None:
     env = find(place(asked.names), **dict(map(setting, asked.set)))
     if not isinstance(env, Env):
         raise ValueError(f"{place(asked.names)} runs on the host: a bandit is an in-graph one, such as {_WHERE}.")
-    set_up()
+    use_cache()
     played = {name: _play(algorithm, env, asked) for name, algorithm in algorithms.items()}
     title = f"{place(asked.names)}: {asked.steps:,} steps in each of {asked.problems:,} problems"
     print("\n".join(map(json.dumps, facts(played))) if asked.json else said(played, title))

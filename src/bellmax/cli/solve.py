@@ -15,7 +15,7 @@ from tyro.conf import Positional, UseAppendAction, arg
 from bellmax.cli.board import board_of, board_text
 from bellmax.cli.flags import Flag, PlotPath, parse
 from bellmax.cli.options import setting
-from bellmax.compilation import set_up
+from bellmax.compilation import use_cache
 from bellmax.envs.names import find
 from bellmax.exactness import Result, model_of, result_of, time_limit
 from bellmax.mdp.model import MDP
@@ -63,7 +63,7 @@ class Solve:
 def main(words: list[str]) -> None:
     """Solve, and show the solution."""
     asked = parse(Solve, words, "solve")
-    set_up()
+    use_cache()
     source = find(asked.env, **dict(map(setting, asked.set)))
     mdp = model_of(source, asked.gamma)
     solution = METHODS[asked.method](mdp, asked.tolerance)

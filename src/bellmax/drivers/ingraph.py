@@ -127,7 +127,7 @@ def ticks(algorithm: Algorithm, env: Env, run: Run, count: Array) -> tuple[Run, 
         t = keys.first + index
         place, transition = step_all(algorithm, env, state, place, acting[t], alive)
         tally = count_steps(place, transition, alive)
-        place = restart(algorithm, env, state, place, transition.last, jax.random.fold_in(keys.reset, t))
+        place = restart(algorithm, env, state, place, transition.last, keys.reset, t)
         fresh = jax.tree.map(lambda x: x[None], transition)
         buffer = eats(algorithm).add(buffer, fresh)
         learn_key = round_keys(run.key, run.round + index, 1).learn
@@ -174,23 +174,23 @@ def collect(algorithm: Algorithm, env: Env, run: Run) -> tuple[Place, Transition
     """One round of steps everywhere -> place, transitions [time, env], and a tally of the episodes that ended."""
     experience, state, place = eats(algorithm), run.state, run.place
     whole, length, num_envs = experience.whole, experience.length, len(place.score)
-    now = round_keys(run.key, run.round, length)
+    round = round_keys(run.key, run.round, length)
     if whole:
-        place = reset(algorithm, env, state, now.reset, num_envs)
+        place = reset(algorithm, env, state, round.reset, num_envs)
 
     def step(carry: tuple[Place, Array], now: tuple[Array, Array, Array]) -> Any:
-        (place, alive), (keys, reset_key, at_end) = carry, now
+        (place, alive), (keys, t, at_end) = carry, now
         place, transition = step_all(algorithm, env, state, place, keys, alive)
         if whole:
             transition = transition._replace(last=transition.last | at_end)
         tally = count_steps(place, transition, alive)
         if whole:
             return (place, alive * (1.0 - transition.last)), (transition, tally)
-        return (restart(algorithm, env, state, place, transition.last, reset_key), alive), (transition, tally)
+        return (restart(algorithm, env, state, place, transition.last, round.reset, t), alive), (transition, tally)
 
-    steps = now.first + jnp.arange(length)
-    keys = jax.vmap(step_keys, (None, 0, None))(now.step, steps, num_envs)
-    inputs = keys, jax.vmap(jax.random.fold_in, (None, 0))(now.reset, steps), jnp.arange(length) == length - 1
+    steps = round.first + jnp.arange(length)
+    keys = jax.vmap(step_keys, (None, 0, None))(round.step, steps, num_envs)
+    inputs = keys, steps, jnp.arange(length) == length - 1
     (place, _), (fresh, tally) = jax.lax.scan(step, (place, jnp.ones(num_envs)), inputs)
     return place, fresh, jax.tree.map(lambda x: x.sum(0), tally)
 
@@ -209,11 +209,11 @@ def step_all(
     return Place(env_state, obs, decision.memory, place.score + reward, length), transition
 
 
-def restart(algorithm: Algorithm, env: Env, state: Any, place: Place, last: Array, key: Array) -> Place:
-    """A new episode where the old one ended. The reset is computed only in steps in which one did."""
+def restart(algorithm: Algorithm, env: Env, state: Any, place: Place, last: Array, key: Array, t: Array) -> Place:
+    """A new episode where the old one ended. The reset, and its key, are computed only in steps in which one did."""
 
     def fresh() -> Place:
-        return where(last, reset(algorithm, env, state, key, len(place.score)), place)
+        return where(last, reset(algorithm, env, state, jax.random.fold_in(key, t), len(place.score)), place)
 
     return jax.lax.cond(last.any(), fresh, lambda: place)
 

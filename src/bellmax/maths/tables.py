@@ -69,8 +69,8 @@ def cells(obs: Any, action: Array) -> tuple[Array, ...]:
 def together(cells: tuple[Array, ...], step_size: Array) -> Array:
     """Step sizes [n] of changes that are added up, smaller where several would overshoot -> [n].
 
-    Changes of one cell whose step sizes sum to more than 1 are scaled to 1 in all: together they reach the mean of their
-    targets and go no further. `step_size` has the weights in it; a single one stays as it is.
+    Changes of one cell whose step sizes sum to more than 1 are scaled to 1 in all: together they reach the mean of
+    their targets and go no further. `step_size` has the weights in it; a single one stays as it is.
     """
     if step_size.shape[0] == 1:
         return step_size

@@ -1,19 +1,19 @@
 """A model as the compiler wants it: on the device, without what need not be read.
 
 A sweep is limited by the memory it reads. In most large models an action leads from state s to s + c, c the same
-nearly everywhere: a step on a grid, with the few states at its edges staying where they are. Then no table of
-successors is read at all: the values are read c further on (a contiguous slice), one bit a state says where the state
-stays, and the few states that are unlike (teleports) are done again by a table of their own.
+nearly everywhere: a step on a grid, with the states at its edges staying where they are. Then no table of successors
+is read at all: the values are read c further on, a contiguous slice. A state that stays gains nothing by it, so that
+its chance of staying is set to 0 and read as "nothing gained" (`sweeps` adds up what is gained). The few states that
+are unlike the others (teleports) are done again by a table of their own.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import jax.experimental
@@ -29,41 +29,47 @@ FEW = 50  # one state in FEW may be unlike the others
 UNROLLED = 64  # actions x outcomes: beyond, a loop instead of one long expression
 
 
-class Shift(NamedTuple):
-    """Where an outcome leads: `ahead` states further on, or nowhere from states with the bit `stays` set (-1: none)."""
-
-    ahead: int
-    stays: int
-
-
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["probability", "reward", "gamma", "absorbing", "successor", "stays", "odd", "odd_next", "odd_chance"],
+    data_fields=[
+        "probability",
+        "reward",
+        "gamma",
+        "absorbing",
+        "successor",
+        "missing",
+        "odd",
+        "odd_next",
+        "odd_chance",
+    ],
     meta_fields=["kind", "shifts"],
 )
 @dataclass(frozen=True)
 class Model:
     """What a sweep reads. Fields that a kind does not need are empty."""
 
-    probability: Array  # [actions, outcomes, states]
-    reward: Array  # [actions, states], expected; -inf where illegal
+    probability: Array  # [actions, outcomes, states]; of "shifted", 0 for what stays
+    reward: Array  # [actions, states], expected, -inf where illegal; or [1, states] where actions do not matter
     gamma: Array
     absorbing: Array  # bool [states]
     successor: Array  # [actions, outcomes, states], without sign so that none is looked at for one, of "gathered"
-    stays: Array  # whole numbers without sign [states], of "shifted": bits
+    missing: (
+        Array  # [actions, states] by how much probabilities fall short of 1, of "shifted" for the last word; or empty
+    )
     odd: Array  # the states that are unlike the others, of "shifted"
     odd_next: Array  # their successors [actions, outcomes, odd]
     odd_chance: Array  # their probabilities
     kind: Kind
-    shifts: tuple[tuple[Shift, ...], ...] = ()  # [actions][outcomes], of "shifted"
+    shifts: tuple[tuple[int, ...], ...] = ()  # [actions][outcomes] how many states ahead, of "shifted"
+
+    def exactly(self, reward: np.ndarray, gamma: float, missing: np.ndarray) -> Model:
+        """The same in float64, for within `precision`: nothing rounded, and probabilities as they are."""
+        reward = reward[:1] if len(self.reward) == 1 else reward
+        return replace(self, reward=jnp.asarray(reward), gamma=jnp.asarray(gamma), missing=jnp.asarray(missing))
 
     def with_reward(self, reward: Any) -> Model:
         """The same model paying something else, [actions, states]."""
         return replace(self, reward=reward)
-
-    def with_gamma(self, gamma: Any) -> Model:
-        """The same model with another discount."""
-        return replace(self, gamma=gamma)
 
 
 def prepare(mdp: MDP, kind: Kind | None = None) -> Model:
@@ -71,26 +77,29 @@ def prepare(mdp: MDP, kind: Kind | None = None) -> Model:
 
     Raises ValueError if the kind does not suit: "dense" needs outcome k to lead to state k everywhere.
     """
-    shifts, stays, odd = _shifts(mdp) if kind == "shifted" or (kind is None and _large(mdp)) else ((), None, None)
-    if kind is None:
-        few = odd is not None and len(odd) <= mdp.states // FEW
-        kind = "dense" if _is_dense(mdp) else "shifted" if few else "gathered"
+    shifts: tuple[tuple[int, ...], ...] = ()
+    probability, odd = mdp.probability, np.zeros(0, np.int32)
+    if kind is None and _is_dense(mdp):
+        kind = "dense"
+    elif kind == "shifted" or (kind is None and _is_large(mdp)):
+        found = _shifted(mdp)
+        if kind == "shifted" or len(found[2]) <= mdp.states // FEW:
+            kind, (shifts, probability, odd) = "shifted", found
+    kind = kind or "gathered"
     if kind == "dense" and not _is_dense(mdp):
         raise ValueError("kind = 'dense': the model is not, outcome k does not lead to state k; use 'gathered'.")
-    if kind != "shifted":
-        shifts, stays, odd = (), None, None
+    reward = expected_reward(mdp).astype(mdp.probability.dtype)
     with precision(mdp.probability.dtype):
-        nothing = jnp.zeros((0,), jnp.uint32)
         return Model(
-            probability=jnp.asarray(mdp.probability),
-            reward=jnp.asarray(expected_reward(mdp).astype(mdp.probability.dtype)),
+            probability=jnp.asarray(probability),
+            reward=jnp.asarray(reward[:1] if (reward == reward[0]).all() else reward),
             gamma=jnp.asarray(mdp.gamma, mdp.probability.dtype),
             absorbing=jnp.asarray(mdp.absorbing),
-            successor=jnp.asarray(mdp.successor.view(np.uint32)) if kind == "gathered" else nothing,
-            stays=nothing if stays is None else jnp.asarray(stays),
-            odd=nothing if odd is None else jnp.asarray(odd.view(np.uint32)),
-            odd_next=nothing if odd is None else jnp.asarray(mdp.successor[:, :, odd].view(np.uint32)),
-            odd_chance=nothing if odd is None else jnp.asarray(mdp.probability[:, :, odd]),
+            successor=jnp.asarray(_unsigned(mdp.successor if kind == "gathered" else mdp.successor[:0])),
+            missing=jnp.zeros((0,)),
+            odd=jnp.asarray(_unsigned(odd)),
+            odd_next=jnp.asarray(_unsigned(mdp.successor[:, :, odd])),
+            odd_chance=jnp.asarray(mdp.probability[:, :, odd]),
             kind=kind,
             shifts=shifts,
         )
@@ -122,7 +131,7 @@ def precision(dtype: Any) -> Iterator[None]:
         yield
 
 
-def _large(mdp: MDP) -> bool:
+def _is_large(mdp: MDP) -> bool:
     return mdp.states >= SHIFTED_FROM and mdp.actions * mdp.outcomes <= UNROLLED
 
 
@@ -131,29 +140,40 @@ def _is_dense(mdp: MDP) -> bool:
     return mdp.outcomes == mdp.states > 1 and bool((mdp.successor == states).all())
 
 
-def _shifts(mdp: MDP) -> tuple[tuple[tuple[Shift, ...], ...], np.ndarray, np.ndarray]:
-    """-> the shifts, the bits of the states that stay, and the states that do neither."""
+def missing(mdp: MDP) -> np.ndarray:
+    """By how much the probabilities of a row fall short of 1, rounding: float32 [actions, states]."""
+    total = np.ones((mdp.actions, mdp.states))
+    for outcome in range(mdp.outcomes):
+        total -= mdp.probability[:, outcome]
+    return total.astype(np.float32)
+
+
+def _aligned(array: np.ndarray) -> np.ndarray:
+    """A copy that begins where JAX can use it without copying it again."""
+    memory = np.empty(array.nbytes + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def _unsigned(states: np.ndarray) -> np.ndarray:
+    """Numbers of states without a sign, so that a look-up need not ask for it."""
+    return np.ascontiguousarray(states).view(np.uint32)
+
+
+def _shifted(mdp: MDP) -> tuple[tuple[tuple[int, ...], ...], np.ndarray, np.ndarray]:
+    """-> the shifts, the probabilities of leaving the state by them, and the states that are unlike the others."""
     here = np.arange(mdp.states, dtype=np.int32)
     sample = np.random.default_rng(0).integers(mdp.states, size=2048)
-    width = min(32, mdp.actions * mdp.outcomes)
-    stays: np.ndarray = np.zeros(mdp.states, np.uint8 if width <= 8 else np.uint16 if width <= 16 else np.uint32)
-    odd, bits = np.zeros(mdp.states, bool), 0
-    found: list[Shift] = []
-    for action, outcome in np.ndindex(mdp.actions, mdp.outcomes):
-        moved = mdp.successor[action, outcome] - here
-        counts = (mdp.probability[action, outcome] > 0) & ~mdp.absorbing
-        ahead = _most_frequent(moved[sample][counts[sample]])
-        unlike = counts & (moved != ahead)
-        stay, bit = unlike & (moved == 0), -1
-        if stay.any() and bits < width:
-            bit, bits = bits, bits + 1
-            stays += stay.astype(stays.dtype) << stays.dtype.type(bit)
-            unlike = unlike & ~stay
-        odd = odd | unlike
-        found.append(Shift(ahead, bit))
-    rows = math.ceil(len(found) / mdp.actions)
-    shifts = tuple(tuple(found[a * rows : (a + 1) * rows]) for a in range(mdp.actions))
-    return shifts, stays, np.flatnonzero(odd).astype(np.int32)
+    probability, odd = _aligned(mdp.probability), np.zeros(mdp.states, bool)
+    shifts = np.zeros((mdp.actions, mdp.outcomes), int)
+    for action, outcome in np.ndindex(shifts.shape):
+        moved, chance = mdp.successor[action, outcome] - here, probability[action, outcome]
+        chance[(moved == 0) | mdp.absorbing] = 0
+        shifts[action, outcome] = _most_frequent(moved[sample][chance[sample] > 0])
+        odd |= (chance > 0) & (moved != shifts[action, outcome])
+    return tuple(map(tuple, shifts.tolist())), probability, np.flatnonzero(odd).astype(np.int32)
 
 
 def _most_frequent(numbers: np.ndarray) -> int:

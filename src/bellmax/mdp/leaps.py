@@ -22,12 +22,13 @@ from bellmax.mdp.converge import converge
 from bellmax.mdp.layout import Model
 from bellmax.mdp.model import MDP
 from bellmax.mdp.solution import Problem, Solution, problem
-from bellmax.mdp.sweeps import Swept, backup, best_action, follow, iterate
+from bellmax.mdp.sweeps import Swept, backup, best_action, follow, gain, iterate
 
-FIRST, BETWEEN = 64, 16  # sweeps before the first leap, and from one to the next
+FIRST, BETWEEN = 64, 32  # sweeps before the first leap, and from one to the next
 SLOW = 0.1  # no leaps where the discount leaves less than this of an error in BETWEEN sweeps
 DISAPPOINTMENTS = 6  # leaps after which the residual was no better than ever before, until there are no more leaps
-SOLVES = 40  # steps of BiCGSTAB in a leap, at most
+SOLVES = 24  # steps of BiCGSTAB in a leap, at most
+ROUGHLY = 0.3  # of the residual that a leap may leave
 
 
 def leaping_value_iteration(
@@ -84,16 +85,16 @@ def leap(model: Model, values: Array) -> Array:
     """Nearly the values of the policy that is greedy for `values`; `values` themselves if that was not to be had."""
     chosen = follow(model, best_action(model, values))
     free = chosen.with_reward(jnp.zeros_like(chosen.reward))
-    equation = lambda x: x - backup(free, x)  # (I - gamma P) x
+    equation = lambda x: -gain(free, x)  # (I - gamma P) x
     start = backup(chosen, values)
     found = bicgstab(equation, chosen, start)
-    distance = lambda x: jnp.max(jnp.abs(backup(chosen, x) - x))
+    distance = lambda x: jnp.max(jnp.abs(gain(chosen, x)))
     return jnp.where(distance(found) < distance(values), found, start)
 
 
 def bicgstab(equation: Callable[[Array], Array], chosen: Model, start: Array) -> Array:
-    """Solve x = r + gamma P x from `start` until the residual is a tenth, or for SOLVES steps."""
-    residual = backup(chosen, start) - start
+    """Solve x = r + gamma P x from `start` until ROUGHLY so much of the residual is left, or for SOLVES steps."""
+    residual = gain(chosen, start)
     first = jnp.max(jnp.abs(residual))
     one, zero = jnp.ones((), start.dtype), jnp.zeros_like(start)
 
@@ -108,6 +109,6 @@ def bicgstab(equation: Callable[[Array], Array], chosen: Model, start: Array) ->
         return Search(at.x + alpha * p + omega * s, s - omega * t, p, v, rho, alpha, omega, at.steps + 1)
 
     def going(at: Search) -> Array:
-        return (at.steps < SOLVES) & (jnp.max(jnp.abs(at.r)) > 0.1 * first)
+        return (at.steps < SOLVES) & (jnp.max(jnp.abs(at.r)) > ROUGHLY * first)
 
     return lax.while_loop(going, step, Search(start, residual, zero, zero, one, one, one, jnp.int32(0))).x

@@ -14,7 +14,7 @@ import numpy as np
 from jax import Array
 
 from bellmax.mdp import endings
-from bellmax.mdp.layout import Kind, Model, expected_reward, precision, prepare
+from bellmax.mdp.layout import Kind, Model, expected_reward, missing, precision, prepare
 from bellmax.mdp.model import MDP
 from bellmax.mdp.sweeps import action_values, extent, middle
 
@@ -51,7 +51,7 @@ class Problem(NamedTuple):
     def rounding(self, size: float, dtype: np.dtype | type = np.float64) -> float:
         """How wrong a computed sweep over values of this size can be."""
         unit = UNIT if dtype == np.float64 else float(np.finfo(np.float32).eps)
-        return (self.mdp.outcomes + 4) * unit * (self.largest_reward + size)
+        return 2 * (self.mdp.outcomes + 4) * unit * (self.largest_reward + size)
 
 
 class Verdict(NamedTuple):
@@ -67,8 +67,8 @@ def problem(mdp: MDP, kind: Kind | None = None) -> Problem:
     model = prepare(mdp, kind)
     reward = expected_reward(mdp)
     with precision(np.float64):
-        exact = model.with_reward(jnp.asarray(reward))
-        exact = exact.with_gamma(jnp.asarray(mdp.gamma, jnp.float64))
+        short = missing(mdp) if model.kind == "shifted" else np.zeros(0, np.float32)
+        exact = model.exactly(reward, mdp.gamma, short)
         alive = jnp.where(exact.absorbing, 0.0, 1.0)
         chance = action_values(exact.with_reward(jnp.where(jnp.isneginf(exact.reward), -jnp.inf, 0.0)), alive)
         counts = ~(jnp.isneginf(chance) | exact.absorbing)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from bellmax.mdp.layout import SHIFTED_FROM
 from bellmax.mdp.leaps import leaping_value_iteration
 from bellmax.mdp.model import MDP, in_words
 from bellmax.mdp.policy_iteration import policy_iteration
@@ -36,12 +35,11 @@ def solve(mdp: MDP, *, tolerance: float | None = None) -> Solution:
 def memory_needed(mdp: MDP) -> int:
     """Bytes that `solve` needs at its worst, the model's own included.
 
-    The program; the model and its copy on the device; rewards and Q in float64; the greedy policy's rows; and VECTORS
+    The program; the model and its copies on the device; rewards and Q in float64; the greedy policy's rows; and VECTORS
     of values.
     """
     real = mdp.probability.dtype.itemsize
-    successors = 0 if mdp.states >= SHIFTED_FROM else mdp.successor.nbytes
-    device = 2 * mdp.probability.nbytes + 2 * successors + mdp.states * mdp.actions * (8 * 4 + 2 * real)
+    device = 3 * mdp.probability.nbytes + mdp.successor.nbytes + mdp.states * mdp.actions * (8 * 4 + 2 * real)
     policy = mdp.states * (mdp.outcomes + 4) * (real + 4)
     return PROGRAM + mdp.nbytes + device + policy + 8 * VECTORS * mdp.states
 

@@ -2,8 +2,8 @@
 
     (T v)(s) = max_a [ r(s,a) + gamma sum_s' p(s'|s,a) v(s') ]                     (Sutton & Barto, eq. 4.10)
 
-The model is read once a sweep: expectation and best action are one fused loop. The barriers keep the compiler from
-taking bits and successors apart before the loop of sweeps, which would be more to read in each of them.
+The model is read once a sweep: expectation and best action are one fused loop. A barrier keeps the compiler from
+taking the successors apart before the loop of sweeps, which would be more to read in each of them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from bellmax.mdp.layout import UNROLLED, Model, Shift
+from bellmax.mdp.layout import UNROLLED, Model
 
 ROOM = 64  # sweeps between two looks from outside
+_ONCE: dict[str, Any] = {"unique_indices": True, "indices_are_sorted": True}
 
 
 class Swept(NamedTuple):
@@ -34,22 +35,22 @@ class Swept(NamedTuple):
 
 @jax.jit
 def backup(model: Model, values: Array) -> Array:
-    """T v: the best expected return after one step, [states] -> [states]; 0 in absorbing states."""
-    base, gains = _actions(model, values)
-    best = base + reduce(jnp.maximum, gains)
-    if model.kind == "shifted" and model.odd.size:
-        odd = jnp.max(_odd(model, values), axis=0)
-        best = best.at[model.odd].set(odd, unique_indices=True, indices_are_sorted=True)
-    return jnp.where(model.absorbing, 0, best)
+    """T v: the best expected return after one step, [states] -> [states]; both 0 in absorbing states."""
+    return values + gain(model, values)
+
+
+def gain(model: Model, values: Array) -> Array:
+    """T v - v, [states] -> [states]; both 0 in absorbing states."""
+    return _gain(model, _widen(model, values))
 
 
 @jax.jit
 def action_values(model: Model, values: Array) -> Array:
     """q(s,a) = r + gamma sum p v, [states] -> [actions, states]; -inf where illegal, 0 in absorbing states."""
-    base, gains = _actions(model, values)
+    base, gains = _actions(model, _widen(model, values))
     q = base + jnp.stack(gains)
-    if model.kind == "shifted" and model.odd.size:
-        q = q.at[:, model.odd].set(_odd(model, values), unique_indices=True, indices_are_sorted=True)
+    if model.odd.size:
+        q = q.at[:, model.odd].set(values[model.odd] + _odd(model, values), **_ONCE)
     return jnp.where(model.absorbing, 0, q)
 
 
@@ -61,10 +62,10 @@ def iterate(model: Model, values: Array, factors: Array, target: Array, enough: 
     """
 
     def sweep(it: tuple[Array, Array, Array, Array]) -> tuple[Array, Array, Array, Array]:
-        values, residuals, made, _ = it
-        new = backup(model, values)
-        moved = new - values  # 0 in absorbing states: true bounds, if not the sharpest
+        wide, residuals, made, _ = it
+        moved = _gain(model, wide)  # 0 in absorbing states: true bounds, if not the sharpest
         low, high = jnp.min(moved), jnp.max(moved)
+        new = _widen(model, _narrow(model, wide) + moved)
         residual = jnp.maximum(high, -low)
         return new, residuals.at[made].set(residual), made + 1, middle(low, high, factors)[1]
 
@@ -73,8 +74,9 @@ def iterate(model: Model, values: Array, factors: Array, target: Array, enough: 
         met = (radius <= target) | (residuals[made - 1] <= enough)
         return (made < limit) & (made < ROOM) & ((made == 0) | ~met)
 
-    start = values, jnp.zeros(ROOM, values.dtype), jnp.int32(0), jnp.asarray(jnp.inf, values.dtype)
-    values, residuals, made, radius = lax.while_loop(going, sweep, start)
+    unmoved = jnp.zeros(ROOM, values.dtype), jnp.int32(0), jnp.asarray(jnp.inf, values.dtype)
+    wide, residuals, made, radius = lax.while_loop(going, sweep, (_widen(model, values), *unmoved))
+    values = _narrow(model, wide)
     return Swept(values, residuals, made, radius, jnp.max(jnp.abs(values)))
 
 
@@ -101,27 +103,73 @@ def middle(low: Array, high: Array, factors: Array) -> tuple[Array, Array]:
     return jnp.where(says, (upper + lower) / 2, 0), jnp.where(says, (upper - lower) / 2, jnp.inf)
 
 
-def _actions(model: Model, values: Array) -> tuple[Array, list[Array]]:
+def _gain(model: Model, wide: Array) -> Array:
+    """(T v - v) [states], of values that `_widen` made."""
+    values = _narrow(model, wide)
+    base, gains = _actions(model, wide)
+    best = reduce(jnp.maximum, gains)
+    if model.kind == "shifted":  # an absorbing state's probabilities are 0 there
+        return best.at[model.odd].set(jnp.max(_odd(model, values), axis=0), **_ONCE) if model.odd.size else best
+    return jnp.where(model.absorbing, 0, base + best) - values if base is not values else best
+
+
+def _actions(model: Model, wide: Array) -> tuple[Array, list[Array]]:
     """-> a base, and for each action what to add to it for q [states].
 
-    In float64 the base is 0. In float32 it is the state's own value v(s), since chances add up to 1:
+    With float32 or shifts it is the state's own value v(s), since probabilities add up to 1:
 
         q(s,a) - v(s) = r(s,a) - (1 - gamma) v(s) + gamma sum_s' p(s'|s,a) (v(s') - v(s)),
 
     small numbers that round by little; sums of large values would leave errors of 1 / (1 - gamma) roundings in the end.
+    For the last word nothing is taken for granted: `missing` says how far they are from 1; without shifts, base 0.
     """
-    actions, outcomes = model.probability.shape[:2]
-    base = values if values.dtype == jnp.float32 else jnp.zeros((), values.dtype)
-    reward = model.reward - (1 - model.gamma) * base
+    values, (actions, outcomes) = _narrow(model, wide), model.probability.shape[:2]
+    gained = values.dtype == jnp.float32 or model.kind == "shifted"
+    base = values if gained else jnp.zeros((), values.dtype)
+    paid = model.reward - (1 - model.gamma * _total(model)) * base
+    rewards = [paid[a % len(paid)] for a in range(actions)]
     if model.kind == "dense":
-        expected = jnp.einsum("aks,k->as", model.probability, values)
-        return base, list(reward + model.gamma * (expected - base))
-    if actions * outcomes > UNROLLED:
-        ahead = _at(values, model.successor) - base
-        return base, list(reward + model.gamma * (model.probability * ahead).sum(axis=1))
-    ahead_of = _shifted(model, values) if model.kind == "shifted" else _gathered(model, values)
-    gain = lambda a, k: model.probability[a, k] * (ahead_of(a, k) - base)
-    return base, [reward[a] + model.gamma * sum(gain(a, k) for k in range(outcomes)) for a in range(actions)]
+        expected = list(jnp.einsum("aks,k->as", model.probability, values) - base)
+    elif actions * outcomes > UNROLLED and model.kind == "gathered":
+        expected = list((model.probability * (_at(values, model.successor) - base)).sum(axis=1))
+    else:
+        ahead = _slices(model, wide) if model.kind == "shifted" else _look_ups(model, values)
+        one = lambda a, k: model.probability[a, k] * (ahead(a, k) - base)
+        expected = [sum(one(a, k) for k in range(outcomes)) for a in range(actions)]
+    return base, [reward + model.gamma * of for reward, of in zip(rewards, expected)]
+
+
+def _total(model: Model) -> Array | float:
+    """What probabilities add up to, where it is to be known."""
+    return 1 - model.missing if model.missing.size else 1.0
+
+
+def _reach(model: Model) -> int:
+    """How far a shift leads at most."""
+    return max((abs(ahead) for row in model.shifts for ahead in row), default=0)
+
+
+def _widen(model: Model, values: Array) -> Array:
+    """The values with room on both sides, so that every slice lies inside; as they are, if there are no shifts."""
+    return jnp.pad(values, _reach(model)) if model.kind == "shifted" else values
+
+
+def _narrow(model: Model, wide: Array) -> Array:
+    """The values that `_widen` was given."""
+    return lax.slice(wide, (_reach(model),), (wide.size - _reach(model),))
+
+
+def _slices(model: Model, wide: Array) -> Callable[[int, int], Array]:
+    """The values of the successors, as slices of the widened values."""
+    reach, states = _reach(model), wide.size - 2 * _reach(model)
+    starts = lambda action, outcome: reach + model.shifts[action][outcome]
+    return lambda action, outcome: lax.slice(wide, (starts(action, outcome),), (starts(action, outcome) + states,))
+
+
+def _look_ups(model: Model, values: Array) -> Callable[[int, int], Array]:
+    """The values of the successors, looked up one by one."""
+    successor, values = lax.optimization_barrier((model.successor, values))
+    return lambda action, outcome: _at(values, successor[action, outcome])
 
 
 def _at(values: Array, states: Array) -> Array:
@@ -129,37 +177,20 @@ def _at(values: Array, states: Array) -> Array:
     return values.at[states].get(mode="promise_in_bounds")
 
 
-def _gathered(model: Model, values: Array) -> Callable[[int, int], Array]:
-    """The values of the successors, looked up."""
-    successor, values = lax.optimization_barrier((model.successor, values))
-    return lambda action, outcome: _at(values, successor[action, outcome])
-
-
-def _shifted(model: Model, values: Array) -> Callable[[int, int], Array]:
-    """The values of the successors, read as slices."""
-    reach = max(abs(shift.ahead) for row in model.shifts for shift in row)
-    padded = jnp.pad(values, (reach, reach))
-    stays, values = lax.optimization_barrier((model.stays, values))
-
-    def ahead_of(action: int, outcome: int) -> Array:
-        shift: Shift = model.shifts[action][outcome]
-        there = lax.slice(padded, (reach + shift.ahead,), (reach + shift.ahead + values.size,))
-        return there if shift.stays < 0 else jnp.where((stays >> shift.stays) & 1, values, there)
-
-    return ahead_of
-
-
 def _odd(model: Model, values: Array) -> Array:
-    """q [actions, odd] of the states that are unlike the others."""
-    ahead = (model.odd_chance * _at(values, model.odd_next)).sum(axis=1)
-    return model.reward[:, model.odd] + model.gamma * ahead
+    """q(s,a) - v(s), [actions, odd], of the states that are unlike the others."""
+    here = values[model.odd]
+    ahead = (model.odd_chance * (_at(values, model.odd_next) - here)).sum(axis=1)
+    total = _total(model)
+    total = total if isinstance(total, float) else total[:, model.odd]
+    return model.reward[:, model.odd] - (1 - model.gamma * total) * here + model.gamma * ahead
 
 
 @jax.jit
 def follow(model: Model, policy: Array) -> Model:
     """The model with one action only, the policy's [states]: a sweep over it reads less."""
     one = policy[None]
-    reward = jnp.take_along_axis(model.reward, one, 0)
+    reward = jnp.take_along_axis(model.reward, one, 0) if len(model.reward) > 1 else model.reward
     if model.kind == "shifted":
         return _follow_shifted(model, policy, reward)
     probability = jnp.take_along_axis(model.probability, one[None], 0)
@@ -169,14 +200,11 @@ def follow(model: Model, policy: Array) -> Model:
 
 def _follow_shifted(model: Model, policy: Array, reward: Array) -> Model:
     """One outcome for each different shift: the chances of the outcomes that lead there, added up."""
-    aheads = sorted({shift.ahead for row in model.shifts for shift in row} | {0})
+    aheads = sorted({ahead for row in model.shifts for ahead in row})
     chances = {ahead: jnp.zeros_like(reward[0]) for ahead in aheads}
     for action, row in enumerate(model.shifts):
-        for outcome, shift in enumerate(row):
-            chance = jnp.where(policy == action, model.probability[action, outcome], 0)
-            stays = ((model.stays >> shift.stays) & 1 == 1) if shift.stays >= 0 else False
-            chances[shift.ahead] += jnp.where(stays, 0, chance)
-            chances[0] += jnp.where(stays, chance, 0)
+        for outcome, ahead in enumerate(row):
+            chances[ahead] += jnp.where(policy == action, model.probability[action, outcome], 0)
     at_odd = policy[model.odd][None, None]
     return replace(
         model,
@@ -184,8 +212,7 @@ def _follow_shifted(model: Model, policy: Array, reward: Array) -> Model:
         reward=reward,
         odd_next=jnp.take_along_axis(model.odd_next, at_odd, 0) if model.odd.size else model.odd_next,
         odd_chance=jnp.take_along_axis(model.odd_chance, at_odd, 0) if model.odd.size else model.odd_chance,
-        stays=model.stays[:0],
-        shifts=(tuple(Shift(ahead, -1) for ahead in aheads),),
+        shifts=(tuple(aheads),),
     )
 
 

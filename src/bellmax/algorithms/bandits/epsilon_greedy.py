@@ -1,4 +1,5 @@
-"""Epsilon-greedy bandit (Sutton & Barto, 2018), sections 2.2 to 2.6, https://mitpress.mit.edu/9780262039246/. Its simple bandit algorithm, section 2.4: pull
+"""Epsilon-greedy bandit (Sutton & Barto, 2018), sections 2.2 to 2.6,
+https://mitpress.mit.edu/9780262039246/. Its simple bandit algorithm, section 2.4: pull
 
     A = argmax_a Q(a)  with probability 1 - epsilon, ties broken at random,  else any arm at all
 

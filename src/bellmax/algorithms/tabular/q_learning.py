@@ -30,7 +30,7 @@ class State(NamedTuple):
     """What has been learned."""
 
     q: Array  # [*observation, actions]
-    count: Array  # how often each action was taken, the same shape
+    count: Array  # type: ignore[assignment]  # how often each action was taken, the same shape
     steps: Array  # environment steps learned from: the clock of the schedules
 
 
