@@ -121,7 +121,7 @@ def first_values(it: Problem, values: Any) -> Array:
     if it.factors[1] < 1 or mdp.gamma < 1:
         return zero
     policy = endings.demand_a_way(mdp)
-    rewards = np.asarray(it.exact.reward)
+    rewards = np.broadcast_to(np.asarray(it.exact.reward), (mdp.actions, mdp.states))
     dearest = max(0.0, -float(rewards[policy, np.arange(mdp.states)][~mdp.absorbing].min()))
     if dearest == 0 or not endings.free_walks(mdp)[0].any():
         return zero

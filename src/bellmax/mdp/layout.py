@@ -65,7 +65,9 @@ class Model:
     def exactly(self, reward: np.ndarray, gamma: float, missing: np.ndarray) -> Model:
         """The same in float64, for within `precision`: nothing rounded, and probabilities as they are."""
         reward = reward[:1] if len(self.reward) == 1 else reward
-        return replace(self, reward=jnp.asarray(reward), gamma=jnp.asarray(gamma), missing=jnp.asarray(missing))
+        return replace(
+            self, reward=jnp.asarray(reward), gamma=jnp.asarray(gamma, jnp.float64), missing=jnp.asarray(missing)
+        )
 
     def with_reward(self, reward: Any) -> Model:
         """The same model paying something else, [actions, states]."""

@@ -141,7 +141,7 @@ def _actions(model: Model, wide: Array) -> tuple[Array, list[Array]]:
 
 def _total(model: Model) -> Array | float:
     """What probabilities add up to, where it is to be known."""
-    return 1 - model.missing if model.missing.size else 1.0
+    return 1 - model.missing.astype(model.reward.dtype) if model.missing.size else 1.0
 
 
 def _reach(model: Model) -> int:

@@ -39,10 +39,13 @@ def new_figure(on_screen: bool, size: tuple[float, float] = (8, 5)) -> Figure:
     return Figure(**look)
 
 
-def save(figure: Figure, path: Path) -> Path:
-    """Write the figure at 150 dots per inch -> the path, with .png added if it is no suffix of a picture."""
+def save(figure: Figure, path: Path, trim: bool = False) -> Path:
+    """Write the figure at 150 dots per inch -> the path, with .png added if it is no suffix of a picture.
+
+    trim    let the paper grow or shrink to what is drawn; the layout forgets the label of a colour bar
+    """
     path = path if path.suffix in _FORMATS else path.with_name(path.name + ".png")
     make_folder(path.parent, parents=True)
     with explained(path):
-        figure.savefig(path, dpi=150)
+        figure.savefig(path, dpi=150, bbox_inches="tight" if trim else None)
     return path

@@ -96,7 +96,7 @@ def plot_grid(board: Board, path: str | Path | None = None, title: str = "", cap
         if caption:
             about = textwrap.fill(caption, int(size[0] * 14.5))
             figure.supxlabel(about, fontsize=9, color=GREY, x=0.01, ha="left")
-        return figure if path is None else save(figure, Path(path))
+        return figure if path is None else save(figure, Path(path), trim=True)
 
 
 def direction(name: str) -> tuple[int, int]:
