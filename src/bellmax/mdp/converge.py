@@ -40,7 +40,7 @@ def converge(
     residuals: list[float] = []
     with precision(it.dtype):
         current, number = first_values(it, values), lambda x: jnp.asarray(x, it.dtype)
-        target, enough = wanted / 2, 0.0 if it.factors[1] < 1 else wanted / 10
+        target, enough = 0.8 * wanted, 0.0 if it.factors[1] < 1 else wanted / 10
         while True:
             limit = min(ROOM, max_sweeps - len(residuals))
             swept = step(current, number(target), number(enough), jnp.int32(limit))

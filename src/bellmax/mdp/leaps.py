@@ -57,7 +57,7 @@ class _Leaper:
         )
         made = int(swept.sweeps)
         last = float(swept.residuals[made - 1])
-        floor = 4 * self.it.rounding(float(swept.size), self.it.dtype.type)
+        floor = 0.5 * self.it.rounding(float(swept.size), self.it.dtype.type)
         met = float(swept.radius) <= target or last <= enough
         if met or made < self.between or last <= floor or not self.patience:
             return swept
