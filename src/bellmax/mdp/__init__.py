@@ -27,7 +27,7 @@ from bellmax.mdp.problems import (
 from bellmax.mdp.programme import linear_programme
 from bellmax.mdp.rows import from_rows
 from bellmax.mdp.solution import Solution
-from bellmax.mdp.solving import solve
+from bellmax.mdp.solving import memory_needed, solve
 from bellmax.mdp.sources import from_arrays, from_function, from_gymnasium
 from bellmax.mdp.value_iteration import value_iteration
 from bellmax.mdp.world import World
@@ -54,6 +54,7 @@ __all__ = [
     "in_words",
     "leaping_gridworld",
     "linear_programme",
+    "memory_needed",
     "memory_of",
     "modified_policy_iteration",
     "policy_iteration",
