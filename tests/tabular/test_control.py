@@ -154,7 +154,7 @@ TOLERANCE = 0.1
 def learned(name):
     """Q in every world."""
     algorithm = (ON_POLICY | OFF_POLICY)[name]
-    steps = 250_000 if isinstance(algorithm.experience, Episodes) else 40_000
+    steps = 1_000_000 if isinstance(algorithm.experience, Episodes) else 80_000
     run = lambda seed, key: ingraph.train(algorithm, RandomWorld(seed=seed), key, steps=steps, num_envs=4)[0].state.q
     seeds = jnp.array([world.seed for world in WORLDS])
     q = np.asarray(jax.jit(jax.vmap(run))(seeds, jax.random.split(KEY, len(WORLDS))), np.float64)

@@ -39,7 +39,9 @@ def test_with_a_bonus_the_values_are_higher_than_exact():
     doubting = PLANNERS["dyna-q-plus"].replace(kappa=0.1)
     run, _ = jax.jit(lambda key: ingraph.train(doubting, world, key, steps=800))(jax.random.key(1))
     q, live = exact_q(world)
-    assert (np.asarray(run.state.q)[live] > q[live] + 0.05).all()
+    higher = (np.asarray(run.state.q) - q)[live]
+    assert (higher > 0.01).all(), "little where an action that ends the episode was tried a moment ago"
+    assert higher.mean() > 1
 
 
 def test_dyna_without_planning_is_q_learning():

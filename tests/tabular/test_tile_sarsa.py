@@ -13,6 +13,7 @@ from bellmax.envs.mountain_car import MountainCar
 from bellmax.experience import Steps
 from bellmax.maths.chance import uniform
 from bellmax.maths.exploration import CountBonus, EpsilonGreedy
+from bellmax.maths.schedules import Linear
 from bellmax.spaces import Box, Discrete, Masked, MultiBinary
 
 LOW, HIGH, TILINGS, TILES, ENVS, GAMMA = np.array([-1.0, 0.0]), np.array([1.0, 4.0]), 4, 3, 2, 0.9
@@ -157,9 +158,8 @@ class Corridor(Env):
 def test_with_one_tile_a_place_the_values_are_exact(lambda_):
     # One tiling of 10 tiles is a table. From place p the way right pays gamma^(9 - p); left costs two steps more, but
     # from place 0 only one, where left is to stay. With little exploration SARSA's values are close to these.
-    sarsa = TileSARSA(
-        tilings=1, tiles=10, gamma=0.9, lambda_=lambda_, learning_rate=0.2, exploration=EpsilonGreedy(0.02)
-    )
+    less_and_less = EpsilonGreedy(Linear(0.02, 0.002, 12_000.0))
+    sarsa = TileSARSA(tilings=1, tiles=10, gamma=0.9, lambda_=lambda_, learning_rate=0.2, exploration=less_and_less)
     run, _ = jax.jit(lambda key: ingraph.train(sarsa, Corridor(), key, steps=12_000, num_envs=3))(jax.random.key(0))
     weights = np.asarray(run.state.weights)[:, 0, :10]
     right = 0.9 ** (9 - np.arange(10))

@@ -11,6 +11,7 @@ from jax import Array
 
 from bellmax.core import Algorithm, Spec, Transition
 from bellmax.experience import Experience
+from bellmax.maths.chance import GOLDEN, stir
 from bellmax.spaces import zeros
 
 
@@ -87,9 +88,17 @@ def round_keys(key: Array, round: Array, length: int) -> RoundKeys:
 
 
 def step_keys(step_key: Array, t: Array, num_envs: int) -> Array:
-    """The keys of step `t`, [2, env]: to act with, and for the environments."""
-    numbers = t * 2 * num_envs + jnp.arange(2 * num_envs)
-    return jax.vmap(jax.random.fold_in, (None, 0))(step_key, numbers).reshape(2, num_envs)
+    """The keys of step `t`, [2, env]: to act with, and for the environments.
+
+    Stirred rather than hashed: no two are alike, and a hash each would cost more than a step of a table's learner.
+    """
+    words = jax.random.key_data(step_key)
+    if words.shape != (2,):  # a generator of another kind
+        numbers = t * 2 * num_envs + jnp.arange(2 * num_envs)
+        return jax.vmap(jax.random.fold_in, (None, 0))(step_key, numbers).reshape(2, num_envs)
+    numbers = (jnp.uint32(t) * 2 * num_envs + jnp.arange(1, 2 * num_envs + 1, dtype=jnp.uint32)) * jnp.uint32(GOLDEN)
+    first = stir(words[0] + numbers)
+    return jax.random.wrap_key_data(jnp.stack([first, stir(words[1] + first)], -1).reshape(2, num_envs, 2))
 
 
 def begin_all(algorithm: Algorithm, state: Any, obs: Any, key: Array) -> Any:
