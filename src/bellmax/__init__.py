@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.bandits.thompson import ThompsonSampling
     from bellmax.algorithms.bandits.ucb import UCB
     from bellmax.algorithms.bandits.ucb_tuned import UCBTuned
+    from bellmax.algorithms.control.sac import SAC
     from bellmax.algorithms.policy.a2c import A2C
     from bellmax.algorithms.policy.ppo import PPO
     from bellmax.algorithms.policy.recurrent_ppo import RecurrentPPO
@@ -49,10 +50,11 @@ if TYPE_CHECKING:
     from bellmax.algorithms.tabular.td_prediction import TDPrediction
     from bellmax.algorithms.tabular.tile_sarsa import TileSARSA
     from bellmax.algorithms.tabular.watkins_q_lambda import WatkinsQLambda
+    from bellmax.algorithms.value.dqn import DQN
     from bellmax.algorithms.wrappers.normalised import Normalised
     from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
-    from bellmax.experience import Episodes, Steps
+    from bellmax.experience import Episodes, Prioritised, Replay, Steps
     from bellmax.loading import load
     from bellmax.maths.exploration import Boltzmann, CountBonus, EpsilonGreedy, UpperConfidence
     from bellmax.maths.schedules import Linear
@@ -67,6 +69,8 @@ __version__ = "0.1.0"
 fuse_small_loops()  # before JAX computes anything
 
 _WHERE = {
+    "algorithms.control.sac": ("SAC",),
+    "algorithms.value.dqn": ("DQN",),
     "algorithms.bandits.epsilon_greedy": ("EpsilonGreedyBandit",),
     "algorithms.bandits.exp3": ("EXP3",),
     "algorithms.bandits.gaussian_thompson": ("GaussianThompson",),
@@ -104,7 +108,12 @@ _WHERE = {
     "algorithms.wrappers.normalised": ("Normalised",),
     "algorithms.wrappers.scaled_rewards": ("ScaledRewards",),
     "core": ("Algorithm", "Decision", "Env", "Outcome", "Spec", "Transition"),
-    "experience": ("Episodes", "Steps"),
+    "experience": (
+        "Episodes",
+        "Steps",
+        "Replay",
+        "Prioritised",
+    ),
     "loading": ("load",),
     "maths.exploration": ("Boltzmann", "CountBonus", "EpsilonGreedy", "UpperConfidence"),
     "maths.schedules": ("Linear",),
@@ -118,11 +127,13 @@ _MODULES = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
     "A2C",
+    "DQN",
     "EXP3",
     "KLUCB",
     "MDP",
     "PPO",
     "REINFORCE",
+    "SAC",
     "SARSA",
     "UCB",
     "Algorithm",
@@ -157,9 +168,11 @@ __all__ = [
     "OffPolicyMCControl",
     "OffPolicyMCPrediction",
     "Outcome",
+    "Prioritised",
     "PrioritisedSweeping",
     "QLearning",
     "RecurrentPPO",
+    "Replay",
     "Run",
     "SARSALambda",
     "ScaledRewards",

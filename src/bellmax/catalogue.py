@@ -44,6 +44,8 @@ ALGORITHMS = {
     "a2c": "bellmax.algorithms.policy.a2c:A2C",
     "ppo": "bellmax.algorithms.policy.ppo:PPO",
     "recurrent-ppo": "bellmax.algorithms.policy.recurrent_ppo:RecurrentPPO",
+    "dqn": "bellmax.algorithms.value.dqn:DQN",
+    "sac": "bellmax.algorithms.control.sac:SAC",
 }
 
 SUMMARIES = {
@@ -81,6 +83,8 @@ SUMMARIES = {
     "a2c": "Advantage actor-critic, synchronous (Mnih et al., 2016)",
     "ppo": "Proximal policy optimisation, clipped (Schulman et al., 2017)",
     "recurrent-ppo": "PPO with a GRU or LSTM, for what cannot be seen at once (Schulman et al., 2017)",
+    "dqn": "Deep Q-learning; double, dueling, n-step and prioritised as options (Mnih et al., 2015)",
+    "sac": "Soft actor-critic with a learned temperature (Haarnoja et al., 2018)",
 }
 
 

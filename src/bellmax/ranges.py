@@ -38,6 +38,7 @@ Unit = Annotated[float, Range(0, 1)]
 Positive = Annotated[float, Range(0, open_low=True)]
 NonNegative = Annotated[float, Range(0)]
 Count = Annotated[int, Range(1)]
+Whole = Annotated[int, Range(0)]
 Sizes = Annotated[tuple[int, ...], Range(1)]
 
 

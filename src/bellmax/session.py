@@ -18,7 +18,7 @@ from bellmax.engine import Engine
 from bellmax.plan import Plan
 from bellmax.runs import RunFolder
 
-COUNTS = ("steps", "episodes", "score", "length", "rounds")
+COUNTS = ("steps", "episodes", "score", "length", "rounds", "learned")
 SLICE = 1.0  # seconds between two looks at whether to stop
 
 
@@ -165,7 +165,8 @@ class Session:
             "time": round(self.seconds, 4),
             "steps_per_second": round(sums["steps"] / elapsed, 1) if elapsed > 0 else None,
         }
-        row |= {name: value / sums["rounds"] for name, value in sums.items() if name not in COUNTS}
+        learned = sums.get("learned", 0)
+        row |= {name: value / learned if learned else None for name, value in sums.items() if name not in COUNTS}
         self.rows.append(row)
         if self.folder is not None:
             self.folder.append(row)

@@ -76,8 +76,14 @@ def learn(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict
     """Learn from one round of steps, [time, env] -> run, metrics."""
     buffer = eats(algorithm).add(run.buffer, window)
     learn_key = round_keys(run.key, run.round, eats(algorithm).length).learn
-    state, metrics, sound = learn_or_keep(algorithm, run.state, buffer, window, learn_key)
-    return Run(state, buffer, run.key, run.round + sound, sound), metrics
+    state, buffer, metrics, sound = learn_or_keep(algorithm, run.state, buffer, window, learn_key)
+    return Run(state, buffer, run.key, run.round + sound, sound), metrics | {"learned": jnp.int32(1)}
+
+
+def store(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict[str, Array]]:
+    """Remember one round of steps, [time, env], and learn nothing yet -> run, metrics."""
+    buffer = eats(algorithm).add(run.buffer, window)
+    return run._replace(buffer=buffer, round=run.round + 1, sound=jnp.bool_(True)), {"learned": jnp.int32(0)}
 
 
 class Calls(NamedTuple):
@@ -88,6 +94,7 @@ class Calls(NamedTuple):
 
     begin: Callable[..., Any]  # leaves, obs -> draws, memory, choice
     act: Callable[..., Any]  # the leaves it reads, draws, memory, obs, last, t -> memory, choice
+    store: Callable[..., Any]  # as learn, but that nothing is learned yet
     learn: Callable[..., Any]  # floats, run, window, memory, obs, last -> run, draws, memory, choice, metrics, sound
     reads: tuple[int, ...]  # which leaves `act` reads: handing it all of them would take longer than the rest
     unpack: Callable[[Any], Choice]  # such an array -> NumPy arrays
@@ -119,8 +126,8 @@ def compiled(
         choice, memory = act(algorithm, run.state, draws, memory, obs, last, t)
         return memory, pack(choice)
 
-    def end(floats: list[Array], leaves: list[Array], window: Transition, memory: Any, obs: Any, last: Array) -> Any:
-        return end_round(*whole([*floats, *leaves]), window, memory, obs, last)
+    def end(learns: bool, floats: list[Array], leaves: list[Array], *rest: Any) -> Any:
+        return end_round(learns, *whole([*floats, *leaves]), *rest)
 
     obs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_envs, *x.shape), x.dtype), zeros(spec.obs))
     draws, memory, choice = jax.eval_shape(begin, list(shapes), obs)
@@ -135,7 +142,8 @@ def compiled(
 
     begin_call = jax.jit(lambda leaves, obs: _packed(begin(leaves, obs)))
     act_call = jax.jit(act_reading, donate_argnums=2)
-    return Calls(begin_call, act_call, jax.jit(end, donate_argnums=(1, 3)), reads, unpacker(choice))
+    store_call, learn_call = (jax.jit(functools.partial(end, x), donate_argnums=(1, 3)) for x in (False, True))
+    return Calls(begin_call, act_call, store_call, learn_call, reads, unpacker(choice))
 
 
 def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tuple[Draws, Any, Choice]:
@@ -146,9 +154,11 @@ def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tupl
     return draws, memory, choice
 
 
-def end_round(algorithm: Algorithm, run: Run, window: Transition, memory: Any, obs: Any, last: Array) -> Any:
-    """Learn from a round, and choose the first actions of the next."""
-    run, metrics = learn(algorithm, run, window)
+def end_round(
+    learns: bool, algorithm: Algorithm, run: Run, window: Transition, memory: Any, obs: Any, last: Array
+) -> Any:
+    """Learn from a round, or only remember it, and choose the first actions of the next."""
+    run, metrics = learn(algorithm, run, window) if learns else store(algorithm, run, window)
     draws = draw(algorithm, run, len(last))
     choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
     return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound

@@ -46,6 +46,7 @@ class Drive:
         self.envs, self.experience = envs, eats(algorithm)
         self.spec = Spec(envs.spec.obs, envs.spec.action, envs.num_envs)
         self.total: dict[str, Any] = {}
+        self._waits = self.experience.waits(envs.num_envs) - (0 if run is None else int(run.round))
         self._floats, floats = jax.tree.flatten(algorithm)
         spec, spec_tree = jax.tree.flatten(self.spec)
         if run is None:
@@ -78,8 +79,9 @@ class Drive:
         """Compile the device calls, on copies that are thrown away."""
         memory, last = jax.tree.map(jnp.copy, self._memory), np.zeros(self.spec.num_envs, bool)
         jax.block_until_ready(self._calls.act(self._read, self._draws, memory, self._obs, last, np.int32(0)))
-        memory, leaves = jax.tree.map(jnp.copy, self._memory), [jnp.copy(x) for x in self._leaves]
-        jax.block_until_ready(self._calls.learn(self._floats, leaves, self.window, memory, self._obs, last))
+        for call in (self._calls.store, self._calls.learn)[0 if self._waits > 0 else 1 :]:
+            memory, leaves = jax.tree.map(jnp.copy, self._memory), [jnp.copy(x) for x in self._leaves]
+            jax.block_until_ready(call(self._floats, leaves, self.window, memory, self._obs, last))
 
     def advance(self, rounds: int, most_steps: int, stop: Callable[[], bool] = never) -> dict[str, Any]:
         """Up to `rounds` more rounds, fewer once `most_steps` steps are taken or `stop()` -> metrics summed over them.
@@ -140,7 +142,9 @@ class Drive:
                 break
             self._choice = self._calls.unpack(choice)
         rest = self.window, self._memory, self._obs, last
-        answer = self._calls.learn(self._floats, self._leaves, *rest)
+        call = self._calls.store if self._waits > 0 else self._calls.learn
+        answer = call(self._floats, self._leaves, *rest)
+        self._waits -= 1
         tally = self._count(t + 1)  # while the device learns
         leaves, self._draws, self._memory, choice, metrics, sound = answer
         self._hold(leaves)

@@ -19,7 +19,6 @@ from bellmax.core import Algorithm, Env, Spec, Transition
 from bellmax.drivers.learn import (
     BLOCK,
     all_finite,
-    begin_all,
     eats,
     example_transition,
     learn,
@@ -28,19 +27,8 @@ from bellmax.drivers.learn import (
     round_keys,
     round_size,
     step_keys,
-    where,
 )
-from bellmax.spaces import confine
-
-
-class Place(NamedTuple):
-    """Where every environment stands; each leaf is [env, ...]."""
-
-    env_state: Any
-    obs: Any
-    memory: Any
-    score: Array  # sum of rewards of the running episode
-    length: Array  # its steps
+from bellmax.drivers.places import Place, count_steps, reset, restart, step_all
 
 
 class Run(NamedTuple):
@@ -57,8 +45,12 @@ class Run(NamedTuple):
 def train(algorithm: Algorithm, env: Env, key: Array, *, steps: int, num_envs: int = 1) -> tuple[Run, dict[str, Array]]:
     """Train for `steps` environment steps -> run, metrics of every round [round]. Pure."""
     rounds = -(-steps // round_size(algorithm, num_envs))
+    waits = min(eats(algorithm).waits(num_envs), rounds)
     run = start(algorithm, env, key, num_envs)
-    return jax.lax.scan(lambda run, _: tick(algorithm, env, run), run, length=rounds)
+    run, early = jax.lax.scan(lambda run, _: tick(algorithm, env, run, learns=False), run, length=waits)
+    run, metrics = jax.lax.scan(lambda run, _: tick(algorithm, env, run), run, length=rounds - waits)
+    early = {name: early.get(name, jnp.zeros((waits, *x.shape[1:]), x.dtype)) for name, x in metrics.items()}
+    return run, jax.tree.map(lambda *x: jnp.concatenate(x), early, metrics)
 
 
 def start(algorithm: Algorithm, env: Env, key: Array, num_envs: int = 1) -> Run:
@@ -75,45 +67,63 @@ def start(algorithm: Algorithm, env: Env, key: Array, num_envs: int = 1) -> Run:
 def advance(algorithm: Algorithm, env: Env, run: Run, rounds: Array, most_steps: Array) -> tuple[Run, dict[str, Array]]:
     """Up to `rounds` more rounds, fewer once `most_steps` steps are taken -> run, metrics summed over the rounds.
 
-    One compilation serves every number of rounds. The sum has "rounds", and leaves out a round that is not sound.
-    `run` may be many runs, stacked along a leading axis; then floats of `algorithm` may have that axis too.
+    One compilation serves every number of rounds. The sum has "rounds", and "learned", how many of them were not only
+    collecting; it leaves out a round that is not sound. `run` may be many runs, stacked along a leading axis; then
+    floats of `algorithm` may have that axis too.
     """
     stacked = run.round.ndim == 1
-    one_round = functools.partial(tick, algorithm, env)
-    if stacked:
-        swept = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, algorithm)
-        one_round = functools.partial(jax.vmap(tick, (swept, None, 0)), algorithm, env)
-    shapes = jax.eval_shape(one_round, run)[1]
-    total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    in_blocks = not stacked and eats(algorithm).length == 1 and not eats(algorithm).whole
+    num_envs = run.place.score.shape[-1]
+    waits, in_blocks = (
+        eats(algorithm).waits(num_envs),
+        not stacked and eats(algorithm).length == 1 and not eats(algorithm).whole,
+    )
+    carry = jnp.int32(0), run, _nothing(jax.eval_shape(functools.partial(one_round, algorithm, env), run)[1])
+    for learns in (False, True) if waits else (True,):  # two loops: no choice inside the one that learns
 
-    def go_on(carry: tuple[Array, Run, dict[str, Array]]) -> Array:
-        index, run, total = carry
-        return (index < rounds) & run.sound.any() & (total["steps"] < most_steps).any()
+        def go_on(carry: tuple[Array, Run, dict[str, Array]], learns: bool = learns) -> Array:
+            index, run, total = carry
+            more = (index < rounds) & run.sound.any() & (total["steps"] < most_steps).any()
+            return more if learns else more & (run.round < waits).any()
 
-    def body(carry: tuple[Array, Run, dict[str, Array]]) -> tuple[Array, Run, dict[str, Array]]:
-        index, run, total = carry
-        count = jnp.int32(1)
-        if in_blocks:
-            left = -(-(most_steps - total["steps"]) // len(run.place.score))
-            count = jnp.minimum(BLOCK - run.round % BLOCK, jnp.minimum(rounds - index, left)).astype(jnp.int32)
-        run, metrics = ticks(algorithm, env, run, count) if in_blocks else one_round(run)
-        return index + count, run, jax.tree.map(lambda old, x: jnp.where(run.sound, old + x, old), total, metrics)
+        def body(carry: tuple[Array, Run, dict[str, Array]], learns: bool = learns) -> Any:
+            (index, run, total), count = carry, jnp.int32(1)
+            if in_blocks:
+                left = jnp.minimum(-(-(most_steps - total["steps"]) // num_envs), rounds - index)
+                left = left if learns else jnp.minimum(left, waits - run.round)
+                count = jnp.minimum(BLOCK - run.round % BLOCK, left).astype(jnp.int32)
+                run, gained = ticks(algorithm, env, run, count, learns)
+            else:
+                run, gained = one_round(algorithm, env, run, learns)
+            gained = {name: jnp.where(run.sound, total[name] + x, total[name]) for name, x in gained.items()}
+            return index + count, run, total | gained
 
-    return jax.lax.while_loop(go_on, body, (jnp.int32(0), run, total))[1:]
+        carry = jax.lax.while_loop(go_on, body, carry)
+    return carry[1:]
 
 
-def tick(algorithm: Algorithm, env: Env, run: Run) -> tuple[Run, dict[str, Array]]:
+def one_round(algorithm: Algorithm, env: Env, run: Run, learns: bool = True) -> tuple[Run, dict[str, Array]]:
+    """`tick` for a run, or for many that are stacked along a leading axis."""
+    one = functools.partial(tick, learns=learns)
+    if run.round.ndim == 0:
+        return one(algorithm, env, run)
+    swept = jax.tree.map(lambda x: 0 if jnp.ndim(x) else None, algorithm)
+    return jax.vmap(one, (swept, None, 0))(algorithm, env, run)
+
+
+def tick(algorithm: Algorithm, env: Env, run: Run, learns: bool = True) -> tuple[Run, dict[str, Array]]:
     """One round: collect, remember, learn. A round that is not sound leaves the run as it was, but for its buffer."""
     place, fresh, tally = collect(algorithm, env, run)
-    learn_key = round_keys(run.key, run.round, eats(algorithm).length).learn
+    tally |= {"rounds": jnp.int32(1), "learned": jnp.int32(learns)}
     buffer = eats(algorithm).add(run.buffer, fresh)
-    state, metrics, sound = learn_or_keep(algorithm, run.state, buffer, fresh, learn_key)
+    if not learns:
+        return Run(run.state, buffer, place, run.key, run.round + 1, run.sound), tally
+    learn_key = round_keys(run.key, run.round, eats(algorithm).length).learn
+    state, buffer, metrics, sound = learn_or_keep(algorithm, run.state, buffer, fresh, learn_key)
     place = jax.tree.map(lambda new, old: jnp.where(sound, new, old), place, run.place)
-    return Run(state, buffer, place, run.key, run.round + sound, sound), metrics | tally | {"rounds": jnp.int32(1)}
+    return Run(state, buffer, place, run.key, run.round + sound, sound), metrics | tally
 
 
-def ticks(algorithm: Algorithm, env: Env, run: Run, count: Array) -> tuple[Run, dict[str, Array]]:
+def ticks(algorithm: Algorithm, env: Env, run: Run, count: Array, learns: bool = True) -> tuple[Run, dict[str, Array]]:
     """`count` rounds of one step each within a block -> run, metrics summed. As so many ticks, without what costs most:
 
     keys are drawn for the whole block, and whether all is sound is asked at its end. If it is not, the run stands where
@@ -130,18 +140,24 @@ def ticks(algorithm: Algorithm, env: Env, run: Run, count: Array) -> tuple[Run, 
         place = restart(algorithm, env, state, place, transition.last, keys.reset, t)
         fresh = jax.tree.map(lambda x: x[None], transition)
         buffer = eats(algorithm).add(buffer, fresh)
-        learn_key = round_keys(run.key, run.round + index, 1).learn
-        state, metrics = learn(algorithm, state, buffer, fresh, learn_key)
-        gained = means(metrics) | tally | {"rounds": jnp.int32(1)}
+        gained = tally | {"rounds": jnp.int32(1), "learned": jnp.int32(learns)}
+        if learns:
+            learn_key = round_keys(run.key, run.round + index, 1).learn
+            state, buffer, metrics = learn(algorithm, state, buffer, fresh, learn_key)
+            gained |= means(metrics)
         return state, buffer, place, gained if total is None else jax.tree.map(jnp.add, total, gained)
 
     start = run.state, run.buffer, run.place
     shapes = jax.eval_shape(one, jnp.int32(0), (*start, None))[3]
-    total = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    state, buffer, place, total = jax.lax.fori_loop(0, count, one, (*start, total))
+    state, buffer, place, total = jax.lax.fori_loop(0, count, one, (*start, _nothing(shapes)))
     sound = all_finite(total)
     state, place = jax.tree.map(lambda new, old: jnp.where(sound, new, old), (state, place), (run.state, run.place))
     return Run(state, buffer, place, run.key, run.round + jnp.where(sound, count, 0), sound), total
+
+
+def _nothing(shapes: Any) -> dict[str, Array]:
+    """Metrics that are all 0."""
+    return jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
 
 
 def replay(algorithm: Algorithm, env: Env, run: Run) -> Run:
@@ -158,16 +174,6 @@ def replay(algorithm: Algorithm, env: Env, run: Run) -> Run:
 def last_batch(algorithm: Algorithm, env: Env, run: Run) -> tuple[Transition, Array]:
     """For a run that is not sound: the steps of the round that broke it, and the key it learned with."""
     return collect(algorithm, env, run)[1], round_keys(run.key, run.round, eats(algorithm).length).learn
-
-
-def reset(algorithm: Algorithm, env: Env, state: Any, key: Array, num_envs: int) -> Place:
-    """A new episode everywhere; environments of one group start alike."""
-    env_key, memory_key = jax.random.split(key)
-    group = eats(algorithm).group
-    keys = jnp.repeat(jax.random.split(env_key, -(-num_envs // group)), group, axis=0)[:num_envs]
-    env_state, obs = jax.vmap(env.reset)(keys)
-    memory = begin_all(algorithm, state, obs, memory_key)
-    return Place(env_state, obs, memory, jnp.zeros(num_envs), jnp.zeros(num_envs, jnp.int32))
 
 
 def collect(algorithm: Algorithm, env: Env, run: Run) -> tuple[Place, Transition, dict[str, Array]]:
@@ -193,37 +199,3 @@ def collect(algorithm: Algorithm, env: Env, run: Run) -> tuple[Place, Transition
     inputs = keys, steps, jnp.arange(length) == length - 1
     (place, _), (fresh, tally) = jax.lax.scan(step, (place, jnp.ones(num_envs)), inputs)
     return place, fresh, jax.tree.map(lambda x: x.sum(0), tally)
-
-
-def step_all(
-    algorithm: Algorithm, env: Env, state: Any, place: Place, keys: Array, alive: Array
-) -> tuple[Place, Transition]:
-    """One step of every environment; keys: [2, env], alive: [env], 0 where the episode is over already."""
-    decision = jax.vmap(algorithm.act, (None, 0, 0, 0))(state, place.obs, keys[0], place.memory)
-    action = confine(env.spec.action, decision.action)
-    env_state, (obs, reward, discount, last) = jax.vmap(env.step)(place.env_state, action, keys[1])
-    reward = jnp.asarray(reward, jnp.float32) * alive
-    discount, last = jnp.asarray(discount, jnp.float32), jnp.asarray(last, bool)
-    transition = Transition(place.obs, decision.action, reward, discount, last, obs, decision.extras, alive)
-    length = place.length + (alive > 0)
-    return Place(env_state, obs, decision.memory, place.score + reward, length), transition
-
-
-def restart(algorithm: Algorithm, env: Env, state: Any, place: Place, last: Array, key: Array, t: Array) -> Place:
-    """A new episode where the old one ended. The reset, and its key, are computed only in steps in which one did."""
-
-    def fresh() -> Place:
-        return where(last, reset(algorithm, env, state, jax.random.fold_in(key, t), len(place.score)), place)
-
-    return jax.lax.cond(last.any(), fresh, lambda: place)
-
-
-def count_steps(place: Place, transition: Transition, alive: Array) -> dict[str, Array]:
-    """What one step adds to the tally: steps taken, episodes that ended, and the sums of their scores and lengths."""
-    ended = transition.last & (alive > 0)
-    return {
-        "steps": (alive > 0).sum(),
-        "episodes": ended.sum(),
-        "score": jnp.where(ended, place.score, 0).sum(),
-        "length": jnp.where(ended, place.length, 0).sum(),
-    }

@@ -14,26 +14,45 @@ from bellmax.experience import Experience
 from bellmax.maths.chance import GOLDEN, stir
 from bellmax.spaces import zeros
 
+Learned = tuple[Any, Any, dict[str, Array]]
 
-def learn(algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array) -> tuple[Any, dict[str, Array]]:
-    """As many updates as the algorithm's experience asks for -> state, metrics with a leading axis [updates]."""
+
+def learn(algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array) -> Learned:
+    """As many updates as the algorithm's experience asks for -> state, buffer, metrics [updates, ...]."""
     experience = eats(algorithm)
+    weighs = experience.weighs
 
-    def update(state: Any, key: Array) -> tuple[Any, dict[str, Array]]:
+    def update(carry: tuple[Any, Any], key: Array) -> tuple[tuple[Any, Any], dict[str, Array]]:
+        state, ranked = carry
         sample_key, update_key = jax.random.split(key)
-        return algorithm.update(state, experience.sample(buffer, fresh, sample_key), update_key)
+        batch = experience.sample(ranked if weighs else buffer, fresh, sample_key)
+        state, metrics = algorithm.update(state, batch, update_key)
+        if weighs:
+            ranked = experience.reweigh(ranked, batch, _priority(algorithm, metrics))
+        return (state, ranked), {name: x for name, x in metrics.items() if name != "priority"}
 
-    return jax.lax.scan(update, state, jax.random.split(key, experience.updates))
+    carry = state, buffer if weighs else None
+    (state, ranked), metrics = jax.lax.scan(update, carry, jax.random.split(key, experience.updates))
+    return state, ranked if weighs else buffer, metrics
+
+
+def _priority(algorithm: Algorithm, metrics: dict[str, Array]) -> Array:
+    if "priority" not in metrics:
+        raise ValueError(
+            f"{type(algorithm).__name__}.experience = {type(eats(algorithm)).__name__}(...): it does not say "
+            'how much it learned from each sample (it has no metric "priority"); give it Replay.'
+        )
+    return metrics["priority"]
 
 
 def learn_or_keep(
     algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array
-) -> tuple[Any, dict[str, Array], Array]:
-    """Learn, unless a metric comes out NaN or infinite: then the state stays -> state, mean metrics, sound."""
-    new, metrics = learn(algorithm, state, buffer, fresh, key)
+) -> tuple[Any, Any, dict[str, Array], Array]:
+    """Learn, unless a metric comes out NaN or infinite: then the state stays -> state, buffer, mean metrics, sound."""
+    new, buffer, metrics = learn(algorithm, state, buffer, fresh, key)
     found = means(metrics)
     sound = all_finite(found)
-    return jax.tree.map(lambda new, old: jnp.where(sound, new, old), new, state), found, sound
+    return jax.tree.map(lambda new, old: jnp.where(sound, new, old), new, state), buffer, found, sound
 
 
 def means(metrics: dict[str, Array]) -> dict[str, Array]:
@@ -126,7 +145,7 @@ def diagnose(
     The report: "quantity" (names, of the batch if that was broken already, else of metrics), "update" (which of the
     round's updates) and "gradient_step" (the index within it).
     """
-    metrics = {name: np.asarray(x) for name, x in jax.jit(learn)(algorithm, state, buffer, fresh, key)[1].items()}
+    metrics = {name: np.asarray(x) for name, x in jax.jit(learn)(algorithm, state, buffer, fresh, key)[2].items()}
     broken = {name: np.argmin(np.isfinite(x).ravel()) / x.size for name, x in metrics.items() if not _finite(x)}
     first = min(broken.values(), default=0.0)
     updates = eats(algorithm).updates

@@ -6,13 +6,23 @@ On-policy, Monte Carlo, replay and offline are not kinds of algorithm but kinds 
     updates                           updates an algorithm makes after a round
     whole                             does a round begin with fresh episodes and stop at their end?
     group                             so many neighbouring environments start their episodes alike
+    replays                           are batches drawn from a buffer, in no order?
+    weighs                            does it want each batch's priorities back?
+    waits(num_envs)                   rounds that only collect, before the first that learns
     empty(example, num_envs)          -> buffer; `example` is one transition without leading axes
     add(buffer, fresh)                -> buffer; `fresh` is what was just collected, [time, env]
     sample(buffer, fresh, key)        -> batch for `Algorithm.update`
+    reweigh(buffer, batch, priority)  -> buffer; `priority` [batch] is the algorithm's metric of that name
+
+Batches are [time, ...] always: what was collected is [length, env], what is replayed [n, batch], n steps that follow
+each other; `fold` makes one transition of them. What is replayed has `extras["steps"]`: environment steps so far.
 """
 
 from bellmax.experience.episodes import Episodes
 from bellmax.experience.experience import Experience
+from bellmax.experience.fold import fold
+from bellmax.experience.prioritised import Prioritised
+from bellmax.experience.replay import Replay
 from bellmax.experience.steps import Steps
 
-__all__ = ["Episodes", "Experience", "Steps"]
+__all__ = ["Episodes", "Experience", "Prioritised", "Replay", "Steps", "fold"]

@@ -28,6 +28,18 @@ class Experience(Frozen):
     def group(self) -> int:
         return 1
 
+    @property
+    def replays(self) -> bool:
+        return False
+
+    @property
+    def weighs(self) -> bool:
+        return False
+
+    def waits(self, num_envs: int) -> int:
+        """How many rounds only collect, before the first that learns."""
+        return 0
+
     def empty(self, example: Transition, num_envs: int) -> Any:
         """The buffer that holds nothing yet. `example`: one transition as shapes, without leading axes."""
         return None
@@ -39,3 +51,7 @@ class Experience(Frozen):
     def sample(self, buffer: Any, fresh: Transition, key: Array) -> Transition:
         """A batch to learn from."""
         return fresh
+
+    def reweigh(self, buffer: Any, batch: Transition, priority: Array) -> Any:
+        """The buffer after a batch was learned from: how much there was to learn of each sample, [batch]."""
+        return buffer

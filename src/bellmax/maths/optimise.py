@@ -36,3 +36,13 @@ def descend(
 def global_norm(grads: Any) -> Array:
     """The length of the gradient, all parameters taken together."""
     return jnp.sqrt(sum((jnp.sum(jnp.square(x)) for x in jax.tree.leaves(grads)), jnp.zeros(())))
+
+
+def follow(target: Params, online: Params, rate: float | Array) -> Params:
+    """target + rate (online - target): Polyak averaging; a rate of 1 copies, 0 leaves the target as it is."""
+    return jax.tree.map(lambda t, x: t + rate * (x - t), target, online)
+
+
+def adam(epsilon: float = 1e-8) -> optax.GradientTransformation:
+    """Adam's direction (Kingma & Ba, 2015), without a rate."""
+    return optax.scale_by_adam(eps=epsilon)

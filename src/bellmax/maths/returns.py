@@ -64,6 +64,19 @@ def n_step_return(reward: Array, discount: Array, next_value: Array, last: Array
     return target
 
 
+def n_step_reward(reward: Array, discount: Array, last: Array) -> tuple[Array, Array, Array]:
+    """Of windows [n, ...] from their first step: the n-step return in pieces -> (reward, discount, final), each [...].
+
+    `reward` is R[0] + discount[0] R[1] + ... and `discount` the product of the discounts, both up to the step `final`:
+    the first that is `last`, else the last of the window. Sutton & Barto, eq. 7.1, before V is known.
+    """
+    ended = jnp.cumsum(last, axis=0) - last > 0  # by an earlier step
+    kept = jnp.where(ended, 1.0, discount)
+    before = jnp.cumprod(jnp.concatenate([jnp.ones_like(kept[:1]), kept[:-1]]), axis=0)
+    total = jnp.where(ended, 0.0, before * reward).sum(0)
+    return total, jnp.prod(kept, axis=0), (~ended).sum(0) - 1
+
+
 def vtrace(
     ratio: Array,
     reward: Array,

@@ -18,3 +18,13 @@ def clipped_value_error(value: Array, old_value: Array, target: Array, clip: flo
     """
     kept = old_value + jnp.clip(value - old_value, -clip, clip)
     return jnp.maximum(value_error(value, target), value_error(kept, target))
+
+
+def huber(error: Array, width: float | Array = 1.0) -> Array:
+    """Half the square within `width` of 0, linear beyond: a gradient of `width` at most.
+
+    Huber (1964); with width 1 it is the clipped error of Mnih et al., 2015 (https://doi.org/10.1038/nature14236).
+    """
+    size = jnp.abs(error)
+    within = jnp.minimum(size, width)
+    return within * (size - 0.5 * within)

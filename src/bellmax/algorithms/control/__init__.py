@@ -1,0 +1,1 @@
+"""Continuous control from replay: an actor and its critics."""
