@@ -171,3 +171,10 @@ class Algorithm(Frozen):
     def begin(self, state: Any, obs: Any, key: Array) -> Any:
         """The memory to start an episode with."""
         return None
+
+    def observe(self, state: Any, fresh: Transition) -> Any:
+        """Look at steps [time, env] once, in order, as they are collected, before anything is learned -> state.
+
+        For what counts steps: with replay, `update` sees some of them many times and in no order.
+        """
+        return state

@@ -70,6 +70,26 @@ CASES += [Case(name, algorithm, GaussianBandit(arms=4)) for name, algorithm in B
 CASES += [Case(name, algorithm, BernoulliBandit(arms=4)) for name, algorithm in COINS.items()]
 CASES += [Case(name, algorithm, ContextualBandit()) for name, algorithm in CONTEXTS.items()]
 
+# From replay: windows of two steps, so that folding them is in every test.
+REPLAY = bm.Replay(64, batch=8, n=2, length=2, start=8)
+RANKED = bm.Prioritised(64, batch=8, n=2, length=2, start=8, beta=0.5)
+EPSILON = {"exploration": bm.EpsilonGreedy(0.3)}
+CHOOSING: dict[str, Algorithm] = {
+    "dqn": bm.DQN(**SMALL, **EPSILON, experience=REPLAY, target_every=2),
+    "dqn-plain-dueling-prioritised": bm.DQN(**SMALL, **EPSILON, experience=RANKED, double=False, dueling=True),
+    "normalised-dqn": Normalised(bm.DQN(**SMALL, **EPSILON, experience=REPLAY)),
+    "q-learning-replay": bm.QLearning(experience=REPLAY),
+}
+MOVING: dict[str, Algorithm] = {
+    "sac": bm.SAC(**SMALL, experience=REPLAY),
+    "sac-prioritised": bm.SAC(**SMALL, experience=RANKED),
+}
+CASES += [
+    Case(name, algorithm, LAKE if name.startswith("q-") else MatchingReward()) for name, algorithm in CHOOSING.items()
+]
+CASES += [Case(name, algorithm, Target()) for name, algorithm in MOVING.items()]
+CASES += [Case("dqn-masked", CHOOSING["dqn"], Forbidden())]
+
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}
 LSTM = Normalised(RecurrentPPO(**PPO_SMALL, memory_size=8, cell="lstm"))

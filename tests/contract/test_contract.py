@@ -21,10 +21,18 @@ def case(request):
 
 @pytest.fixture(scope="module")
 def begun(case):
-    """A run after two rounds, and the batch of the next."""
+    """A run after two rounds that learned, and the batch of the next."""
     run = jax.jit(ingraph.start, static_argnums=3)(case.algorithm, case.env, jax.random.key(1), case.num_envs)
-    run, _ = ingraph.advance(case.algorithm, case.env, run, jnp.int32(2), jnp.int32(10**9))
-    return run, jax.jit(ingraph.last_batch)(case.algorithm, case.env, run)[0]
+    rounds = jnp.int32(2 + case.algorithm.experience.waits(case.num_envs))
+    run, _ = ingraph.advance(case.algorithm, case.env, run, rounds, jnp.int32(10**9))
+    fresh, key = jax.jit(ingraph.last_batch)(case.algorithm, case.env, run)
+    return run, sampled(case.algorithm, run.buffer, fresh, key)
+
+
+@jax.jit
+def sampled(algorithm, buffer, fresh, key):
+    """The batch to learn from after a round of collecting."""
+    return algorithm.experience.sample(algorithm.experience.add(buffer, fresh), fresh, key)
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +100,13 @@ def test_the_key_decides_everything(case, begun, update):
 
 
 def test_padding_changes_nothing(case, begun):
-    """Rows of weight 0 behind the end, filled with nonsense, leave the update as it was."""
+    """Steps of weight 0 behind the end, or samples of weight 0, filled with nonsense, leave the update as it was."""
     run, batch = begun
+    axis = int(case.algorithm.experience.replays)
     batch = batch._replace(last=batch.last.at[-1].set(True))
-    rows = jax.tree.map(lambda x: x[-2:], batch)
+    rows = jax.tree.map(lambda x: x[:, -2:] if axis else x[-2:], batch)
     nonsense = rows._replace(reward=rows.reward + 1e3, weight=jnp.zeros_like(rows.weight))
-    padded = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), batch, nonsense)
+    padded = jax.tree.map(lambda x, y: jnp.concatenate([x, y], axis), batch, nonsense)
     one_piece = whole_minibatch(case.algorithm)
     key = jax.random.key(0)
     expected, got = (jax.jit(one_piece.update)(run.state, b, key) for b in (batch, padded))
@@ -115,13 +124,17 @@ def whole_minibatch(algorithm):
 
 
 def test_a_nan_in_the_rewards_shows_in_a_metric_and_the_state_is_kept(case, begun):
-    run, batch = begun
-    poisoned = batch._replace(reward=batch.reward.at[0, 0].set(jnp.nan))
+    run, _ = begun
+    batch = jax.jit(ingraph.last_batch)(case.algorithm, case.env, run)[0]
+    poisoned = batch._replace(reward=jnp.full_like(batch.reward, jnp.nan))
+    buffer = run.buffer
+    for _ in range(40):  # until a ring of 64 steps is full of it
+        buffer = case.algorithm.experience.add(buffer, poisoned)
     guarded = jax.jit(learn_or_keep, static_argnums=())
-    state, _, sound = guarded(case.algorithm, run.state, run.buffer, poisoned, jax.random.key(0))
+    state, _, _, sound = guarded(case.algorithm, run.state, buffer, poisoned, jax.random.key(0))
     assert not sound
     assert bits(state) == bits(run.state)
-    new, _, sound = guarded(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))
+    new, _, _, sound = guarded(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))
     assert sound
     close(new, jax.jit(learn)(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))[0])
 

@@ -136,7 +136,7 @@ def test_what_is_no_environment():
 
 
 def test_auto_uses_processes_for_slow_environments_only(monkeypatch):
-    monkeypatch.setattr(adaptor, "_cores", lambda: 2)
+    monkeypatch.setattr(adaptor, "cores", lambda: 2)
     monkeypatch.setattr(adaptor, "SLOW", 0.02)  # far from both, whatever else the machine is doing
     slow = HostedSource(Simple, {"slow": 0.05})
     assert kind(HostedSource(Simple)) is SyncVectorEnv
@@ -145,7 +145,7 @@ def test_auto_uses_processes_for_slow_environments_only(monkeypatch):
     assert kind(HostedSource(Simple, vectorization="async"), num_envs=1) is AsyncVectorEnv
     here = threading.Lock()  # holds what cannot leave this process
     assert kind(HostedSource(lambda: (here, Simple(slow=0.05))[1])) is SyncVectorEnv
-    monkeypatch.setattr(adaptor, "_cores", lambda: 1)
+    monkeypatch.setattr(adaptor, "cores", lambda: 1)
     assert kind(slow) is SyncVectorEnv
 
 

@@ -161,9 +161,10 @@ def test_a_module_that_breaks_is_not_hidden(tmp_path, monkeypatch):
     [
         ("LunarLander-v3", "Box2D", 'pip install "bellmax[box2d]"'),
         ("Hopper-v5", "mujoco", 'pip install "bellmax[mujoco]"'),
-        ("ALE/Pong-v5", "ale_py", 'pip install "ale-py"'),
-        ("PongNoFrameskip-v4", "ale_py", 'pip install "ale-py"'),
-        ("MiniGrid-Empty-5x5-v0", "minigrid", 'pip install "minigrid"'),
+        ("ALE/Pong-v5", "ale_py", 'pip install "bellmax[atari]"'),
+        ("PongNoFrameskip-v4", "ale_py", 'pip install "bellmax[atari]"'),
+        ("MiniGrid-Empty-5x5-v0", "minigrid", 'pip install "bellmax[minigrid]"'),
+        ("FetchReach-v4", "gymnasium_robotics", 'pip install "bellmax[robotics]"'),
     ],
 )
 def test_missing_packages(name, module, line, monkeypatch):

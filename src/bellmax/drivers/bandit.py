@@ -83,7 +83,8 @@ def _pull(
     env_state, outcome = env.step(table.env_state, confine(env.spec.action, decision.action), env_key)
     obs, reward, discount, last = outcome
     one = Transition(table.obs, decision.action, reward, discount, last, obs, decision.extras, jnp.float32(1))
-    state, _ = algorithm.update(table.state, jax.tree.map(lambda x: x[None, None], one), learn_key)
+    fresh = jax.tree.map(lambda x: x[None, None], one)
+    state, _ = algorithm.update(algorithm.observe(table.state, fresh), fresh, learn_key)
     best, mean = means.max(), jnp.where(jnp.arange(means.shape[0]) == decision.action, means, 0).sum()
     regret, realised_regret = table.regret + best - mean, table.realised_regret + best - reward
     return Table(state, env_state, obs, decision.memory, regret, realised_regret), reward, mean >= best

@@ -83,7 +83,8 @@ def learn(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict
 def store(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict[str, Array]]:
     """Remember one round of steps, [time, env], and learn nothing yet -> run, metrics."""
     buffer = eats(algorithm).add(run.buffer, window)
-    return run._replace(buffer=buffer, round=run.round + 1, sound=jnp.bool_(True)), {"learned": jnp.int32(0)}
+    state = algorithm.observe(run.state, window)
+    return run._replace(state=state, buffer=buffer, round=run.round + 1, sound=jnp.bool_(True)), {"learned": jnp.int32(0)}
 
 
 class Calls(NamedTuple):

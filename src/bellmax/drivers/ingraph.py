@@ -116,7 +116,8 @@ def tick(algorithm: Algorithm, env: Env, run: Run, learns: bool = True) -> tuple
     tally |= {"rounds": jnp.int32(1), "learned": jnp.int32(learns)}
     buffer = eats(algorithm).add(run.buffer, fresh)
     if not learns:
-        return Run(run.state, buffer, place, run.key, run.round + 1, run.sound), tally
+        state = algorithm.observe(run.state, fresh)
+        return Run(state, buffer, place, run.key, run.round + 1, run.sound), tally
     learn_key = round_keys(run.key, run.round, eats(algorithm).length).learn
     state, buffer, metrics, sound = learn_or_keep(algorithm, run.state, buffer, fresh, learn_key)
     place = jax.tree.map(lambda new, old: jnp.where(sound, new, old), place, run.place)
@@ -145,6 +146,8 @@ def ticks(algorithm: Algorithm, env: Env, run: Run, count: Array, learns: bool =
             learn_key = round_keys(run.key, run.round + index, 1).learn
             state, buffer, metrics = learn(algorithm, state, buffer, fresh, learn_key)
             gained |= means(metrics)
+        else:
+            state = algorithm.observe(state, fresh)
         return state, buffer, place, gained if total is None else jax.tree.map(jnp.add, total, gained)
 
     start = run.state, run.buffer, run.place

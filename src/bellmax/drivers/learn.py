@@ -18,9 +18,10 @@ Learned = tuple[Any, Any, dict[str, Array]]
 
 
 def learn(algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key: Array) -> Learned:
-    """As many updates as the algorithm's experience asks for -> state, buffer, metrics [updates, ...]."""
+    """Observe, and as many updates as the algorithm's experience asks for -> state, buffer, metrics [updates, ...]."""
     experience = eats(algorithm)
     weighs = experience.weighs
+    state = algorithm.observe(state, fresh)
 
     def update(carry: tuple[Any, Any], key: Array) -> tuple[tuple[Any, Any], dict[str, Array]]:
         state, ranked = carry
@@ -31,8 +32,12 @@ def learn(algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key:
             ranked = experience.reweigh(ranked, batch, _priority(algorithm, metrics))
         return (state, ranked), {name: x for name, x in metrics.items() if name != "priority"}
 
-    carry = state, buffer if weighs else None
-    (state, ranked), metrics = jax.lax.scan(update, carry, jax.random.split(key, experience.updates))
+    carry, keys = (state, buffer if weighs else None), jax.random.split(key, experience.updates)
+    if experience.updates == 1:
+        (state, ranked), metrics = update(carry, keys[0])
+        metrics = jax.tree.map(lambda x: jnp.asarray(x)[None], metrics)
+    else:
+        (state, ranked), metrics = jax.lax.scan(update, carry, keys)
     return state, ranked if weighs else buffer, metrics
 
 

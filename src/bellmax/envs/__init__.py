@@ -6,17 +6,22 @@ from collections.abc import Callable
 from typing import Any
 
 from bellmax.core import Env
+from bellmax.envs.acrobot import Acrobot
 from bellmax.envs.bandit_adversarial import AdversarialBandit
 from bellmax.envs.bandit_contextual import ContextualBandit
 from bellmax.envs.bandits import BernoulliBandit, DriftingBandit, GaussianBandit
+from bellmax.envs.bit_flipping import BitFlipping
 from bellmax.envs.blackjack import Blackjack
 from bellmax.envs.cart_pole import CartPole
+from bellmax.envs.catch import Catch
 from bellmax.envs.cliff_walking import CliffWalking
+from bellmax.envs.deep_sea import DeepSea
 from bellmax.envs.frozen_lake import FrozenLake
 from bellmax.envs.grid_world import GridWorld
 from bellmax.envs.maximisation_bias import MaximisationBias
 from bellmax.envs.maze import blocking_maze, dyna_maze, shortcut_maze
 from bellmax.envs.mountain_car import MountainCar
+from bellmax.envs.pendulum import Pendulum
 from bellmax.envs.random_walk import RandomWalk
 from bellmax.envs.short_corridor import ShortCorridor
 from bellmax.envs.windy_grid_world import WindyGridWorld
@@ -35,6 +40,11 @@ WORLDS: dict[str, Callable[..., Env]] = {
     "RandomWalk": RandomWalk,
     "CartPole": CartPole,
     "MountainCar": MountainCar,
+    "Pendulum": Pendulum,
+    "Acrobot": Acrobot,
+    "Catch": Catch,
+    "DeepSea": DeepSea,
+    "BitFlipping": BitFlipping,
     "Blackjack": Blackjack,
     "WindyGridWorld": WindyGridWorld,
     "DynaMaze": dyna_maze,
@@ -51,18 +61,23 @@ WORLDS: dict[str, Callable[..., Env]] = {
 
 __all__ = [
     "WORLDS",
+    "Acrobot",
     "AdversarialBandit",
     "BernoulliBandit",
+    "BitFlipping",
     "Blackjack",
     "CartPole",
+    "Catch",
     "CliffWalking",
     "ContextualBandit",
+    "DeepSea",
     "DriftingBandit",
     "FrozenLake",
     "GaussianBandit",
     "GridWorld",
     "MaximisationBias",
     "MountainCar",
+    "Pendulum",
     "RandomWalk",
     "ShortCorridor",
     "WindyGridWorld",

@@ -1,6 +1,7 @@
 """Environments by name.
 
 CartPole-v1            Gymnasium's                          find("CartPole-v1")
+ALE/Pong-v5            Atari, preprocessed by ALE           find("ALE/Pong-v5", repeat_action_probability=0.0)
 bellmax:GridWorld      a world of bellmax's own, in-graph   find("bellmax:GridWorld", size=8)
 gymnax:CartPole-v1     Gymnax's, in-graph                   find("gymnax:CartPole-v1")
 mine:Maze              class or function `Maze` of the module `mine`, in the working directory or installed
@@ -21,15 +22,16 @@ from bellmax.core import Env
 from bellmax.envs.adaptors import MissingDependency
 
 if TYPE_CHECKING:
+    from bellmax.envs.adaptors.atari import AtariSource
     from bellmax.envs.adaptors.gymnasium import HostedSource
 
 # Packages that add ids to Gymnasium's when imported: how their ids look, the module, what to install.
 PLUGINS = (
-    (r"ALE/|.*(NoFrameskip|Deterministic)-v", "ale_py", "ale-py"),
-    (r"MiniGrid-|BabyAI-", "minigrid", "minigrid"),
+    (r"ALE/|.*(NoFrameskip|Deterministic)-v", "ale_py", "bellmax[atari]"),
+    (r"MiniGrid-|BabyAI-", "minigrid", "bellmax[minigrid]"),
     (r"MiniWorld-", "miniworld", "miniworld"),
     (r"dm_control/", "shimmy", "shimmy[dm-control]"),
-    (r"Fetch|HandReach|HandManip|Adroit|PointMaze|AntMaze|FrankaKitchen", "gymnasium_robotics", "gymnasium-robotics"),
+    (r"Fetch|HandReach|HandManip|Adroit|PointMaze|AntMaze|FrankaKitchen", "gymnasium_robotics", "bellmax[robotics]"),
 )
 # Ids that Gymnasium registers without having what they run on: where they live, the module, what to install.
 ENGINES = (
@@ -42,7 +44,7 @@ class UnknownEnvironment(ValueError):
     """No environment has this name; the message suggests the nearest ones."""
 
 
-def find(env: Any, *, vectorization: str = "auto", **kwargs: Any) -> Env | HostedSource:
+def find(env: Any, *, vectorization: str = "auto", **kwargs: Any) -> Env | HostedSource | AtariSource:
     """The environment that is meant: an in-graph `Env`, or the source of hosted ones.
 
     `env` is a name (see above), an `Env` or a class of them, or what `HostedSource` takes: a Gymnasium
@@ -53,9 +55,10 @@ def find(env: Any, *, vectorization: str = "auto", **kwargs: Any) -> Env | Hoste
         return _by_name(env.strip(), vectorization, kwargs)
     if isinstance(env, type) and issubclass(env, Env):
         return env(**kwargs)
+    from bellmax.envs.adaptors.atari import AtariSource
     from bellmax.envs.adaptors.gymnasium import HostedSource
 
-    if isinstance(env, Env | HostedSource):
+    if isinstance(env, Env | HostedSource | AtariSource):
         if kwargs:
             raise TypeError(f"{type(env).__name__} is already made and takes no {', '.join(kwargs)}.")
         return env
@@ -81,7 +84,7 @@ def known() -> dict[str, list[str]]:
     return names
 
 
-def _by_name(name: str, vectorization: str, kwargs: dict[str, Any]) -> Env | HostedSource:
+def _by_name(name: str, vectorization: str, kwargs: dict[str, Any]) -> Env | HostedSource | AtariSource:
     source, colon, inner = name.partition(":")
     if colon and source == "bellmax":
         from bellmax.envs import WORLDS
@@ -113,9 +116,10 @@ def _gymnax(name: str, inner: str, kwargs: dict[str, Any]) -> Env:
     return gymnax.Gymnax(inner, tuple(kwargs.items()))
 
 
-def _gymnasium(name: str, identity: str, vectorization: str, kwargs: dict[str, Any]) -> HostedSource:
+def _gymnasium(name: str, identity: str, vectorization: str, kwargs: dict[str, Any]) -> HostedSource | AtariSource:
     import gymnasium
 
+    from bellmax.envs.adaptors.atari import AtariSource, is_atari
     from bellmax.envs.adaptors.gymnasium import HostedSource
 
     if identity not in gymnasium.registry:
@@ -129,7 +133,7 @@ def _gymnasium(name: str, identity: str, vectorization: str, kwargs: dict[str, A
     for place, module, package in ENGINES:
         if isinstance(entry, str) and entry.startswith(place):
             _require(name, module, package)
-    return HostedSource(name, kwargs, vectorization)
+    return (AtariSource if is_atari(identity) else HostedSource)(name, kwargs, vectorization)
 
 
 def _attribute(name: str, module: str, inner: str) -> Any:
@@ -174,8 +178,8 @@ def nearest(name: str, count: int = 4) -> list[str]:
     def rank(candidate: str) -> tuple[Any, ...]:
         version = re.search(r"-v(\d+)$", candidate)
         elsewhere = candidate.partition(":")[0] != source if source else ":" in candidate
-        far = "/" in candidate and "/" not in name
-        return -likeness[candidate], far, elsewhere, -int(version[1]) if version else 0
+        far = "/" in candidate and "/" not in name and not candidate.startswith("ALE/")
+        return source and elsewhere, -likeness[candidate], far, elsewhere, -int(version[1]) if version else 0
 
     best: dict[str, str] = {}  # only the newest version of each
     for candidate in sorted((each for each in likeness if likeness[each] >= 0.7), key=rank):

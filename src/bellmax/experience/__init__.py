@@ -14,6 +14,11 @@ On-policy, Monte Carlo, replay and offline are not kinds of algorithm but kinds 
     sample(buffer, fresh, key)        -> batch for `Algorithm.update`
     reweigh(buffer, batch, priority)  -> buffer; `priority` [batch] is the algorithm's metric of that name
 
+and what replays has
+
+    bytes(example, num_envs)          the memory that its buffer will take
+    interrupt(buffer)                 -> buffer; what is added next does not follow its newest steps
+
 Batches are [time, ...] always: what was collected is [length, env], what is replayed [n, batch], n steps that follow
 each other; `fold` makes one transition of them. What is replayed has `extras["steps"]`: environment steps so far.
 """
@@ -21,8 +26,22 @@ each other; `fold` makes one transition of them. What is replayed has `extras["s
 from bellmax.experience.episodes import Episodes
 from bellmax.experience.experience import Experience
 from bellmax.experience.fold import fold
+from bellmax.experience.hindsight import Equal, GoalReward, Hindsight, WithinDistance
 from bellmax.experience.prioritised import Prioritised
 from bellmax.experience.replay import Replay
+from bellmax.experience.sequences import Sequences
 from bellmax.experience.steps import Steps
 
-__all__ = ["Episodes", "Experience", "Prioritised", "Replay", "Steps", "fold"]
+__all__ = [
+    "Episodes",
+    "Equal",
+    "Experience",
+    "GoalReward",
+    "Hindsight",
+    "Prioritised",
+    "Replay",
+    "Sequences",
+    "Steps",
+    "WithinDistance",
+    "fold",
+]

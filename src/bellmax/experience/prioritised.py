@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Transition
-from bellmax.experience import ring, sum_tree
+from bellmax.experience import frames, ring, sum_tree
 from bellmax.experience.experience import Experience
 from bellmax.experience.ring import Ring
 from bellmax.experience.sum_tree import SumTree
@@ -45,6 +45,7 @@ class Prioritised(Experience):
     alpha: Unit = 0.6  # 0 draws evenly, 1 in proportion to the priority
     beta: Scheduled = Linear(0.4, 1.0)  # 1 makes up for all of the uneven drawing
     epsilon: Positive = 1e-6  # added to a priority, so that none is 0
+    frames: Whole = 0  # images are stacks of so many frames, each kept once; 0 keeps observations as they are
 
     @property
     def replays(self) -> bool:
@@ -59,7 +60,17 @@ class Prioritised(Experience):
 
     def empty(self, example: Transition, num_envs: int) -> Ranked:
         rows = ring.rows_for("Prioritised", self.capacity, num_envs, self.length, self.n + self.length)
-        return Ranked(ring.empty(example, rows, num_envs), sum_tree.empty(rows * num_envs), jnp.ones(()))
+        film = frames.empty("Prioritised", self.frames, example.obs, rows, num_envs, self.length)
+        steps = ring.empty(example, rows, num_envs, film)
+        return Ranked(steps, sum_tree.empty(rows * num_envs), jnp.ones(()))
+
+    def bytes(self, example: Transition, num_envs: int) -> int:
+        """The memory that the buffer will take."""
+        return ring.size_in_bytes(jax.eval_shape(lambda: self.empty(example, num_envs)))
+
+    def interrupt(self, buffer: Ranked) -> Ranked:
+        """The buffer after which other episodes begin: what is added next does not follow its newest steps."""
+        return buffer._replace(ring=ring.interrupt(buffer.ring))
 
     def add(self, buffer: Ranked, fresh: Transition) -> Ranked:
         steps = ring.write(buffer.ring, fresh)
@@ -90,9 +101,11 @@ class Prioritised(Experience):
         return weight / weight.max()
 
     def reweigh(self, buffer: Ranked, batch: Transition, priority: Array) -> Ranked:
+        there = batch.weight[0] > 0  # not so where its frames are gone: such a window is never drawn again
         priority = jnp.where(jnp.isfinite(priority), jnp.abs(priority) + self.epsilon, buffer.highest)
-        tree = sum_tree.put(buffer.tree, batch.extras["leaf"][0], priority**self.alpha)
-        return Ranked(buffer.ring, tree, jnp.maximum(buffer.highest, priority.max()))
+        value = jnp.where(there, priority**self.alpha, 0)
+        tree = sum_tree.put(buffer.tree, batch.extras["leaf"][0], value)
+        return Ranked(buffer.ring, tree, jnp.maximum(buffer.highest, jnp.where(there, priority, 0).max()))
 
 
 def _leaves(row: Array, rows: int, num_envs: int) -> Array:

@@ -6,7 +6,7 @@ import jax
 from jax import Array
 
 from bellmax.core import Transition
-from bellmax.experience import ring
+from bellmax.experience import frames, ring
 from bellmax.experience.experience import Experience
 from bellmax.experience.ring import Ring
 from bellmax.ranges import Count, Whole
@@ -26,6 +26,7 @@ class Replay(Experience):
     length: Count = 1  # steps of every environment between learning
     updates: Count = 1  # batches learned from in a row
     start: Whole = 1_000  # steps collected before the first update
+    frames: Whole = 0  # images are stacks of so many frames, each kept once; 0 keeps observations as they are
 
     @property
     def replays(self) -> bool:
@@ -35,15 +36,22 @@ class Replay(Experience):
         return ring.waits(self.start, num_envs, self.length, self.n)
 
     def empty(self, example: Transition, num_envs: int) -> Ring:
-        return ring.empty(example, ring.rows_for("Replay", self.capacity, num_envs, self.length, self.n), num_envs)
+        rows = ring.rows_for("Replay", self.capacity, num_envs, self.length, self.n)
+        return ring.empty(
+            example, rows, num_envs, frames.empty("Replay", self.frames, example.obs, rows, num_envs, self.length)
+        )
+
+    def bytes(self, example: Transition, num_envs: int) -> int:
+        """The memory that the buffer will take."""
+        return ring.size_in_bytes(jax.eval_shape(lambda: self.empty(example, num_envs)))
 
     def add(self, buffer: Ring, fresh: Transition) -> Ring:
         return ring.write(buffer, fresh)
 
+    def interrupt(self, buffer: Ring) -> Ring:
+        """The buffer after which other episodes begin: what is added next does not follow its newest steps."""
+        return ring.interrupt(buffer)
+
     def sample(self, buffer: Ring, fresh: Transition, key: Array) -> Transition:
-        row_key, env_key = jax.random.split(key)
-        rows = ring.held(buffer)
-        age = jax.random.randint(row_key, (self.batch,), self.n, rows + 1)  # of the first step; the newest has age 1
-        env = jax.random.randint(env_key, (self.batch,), 0, fresh.reward.shape[1])
-        batch = ring.windows(buffer, buffer.written - age, env, self.n)
-        return ring.clocked(buffer, ring.within_episode(batch))
+        first, env = ring.draw(buffer, key, self.batch, self.n)
+        return ring.clocked(buffer, ring.within_episode(ring.windows(buffer, first, env, self.n)))

@@ -6,6 +6,7 @@ rows ever written, and is found at that number modulo the rows there are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -13,13 +14,16 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Transition
+from bellmax.experience import frames
+from bellmax.experience.frames import Film
 
 
 class Ring(NamedTuple):
-    """The steps, and how many rows were ever written."""
+    """The steps, how many rows were ever written, and, where it is kept apart, what the steps looked at."""
 
     steps: Transition  # [rows, env, ...]
     written: Array
+    film: Film | None = None
 
 
 def rows_for(owner: str, capacity: int, num_envs: int, length: int, window: int) -> int:
@@ -39,20 +43,60 @@ def waits(start: int, num_envs: int, length: int, window: int) -> int:
     return max(-(-start // (num_envs * length)), -(-window // length)) - 1
 
 
-def empty(example: Transition, rows: int, num_envs: int) -> Ring:
+def empty(example: Transition, rows: int, num_envs: int, film: Film | None = None) -> Ring:
     """A ring that holds nothing: all of weight 0."""
-    return Ring(jax.tree.map(lambda x: jnp.zeros((rows, num_envs, *x.shape), x.dtype), example), jnp.int32(0))
+    if film is not None:
+        example = frames.without_stacks(film, example)
+    steps = jax.tree.map(lambda x: jnp.zeros((rows, num_envs, *x.shape), x.dtype), example)
+    return Ring(steps, jnp.int32(0), film)
 
 
 def write(ring: Ring, fresh: Transition) -> Ring:
     """The ring with the rows `fresh` [time, env, ...] in it."""
-    rows, length = ring.steps.reward.shape[0], fresh.reward.shape[0]
-    row = ring.written % rows
+    length, row = fresh.reward.shape[0], ring.written % ring.steps.reward.shape[0]
 
     def put(old: Array, new: Array) -> Array:
         return jax.lax.dynamic_update_slice(old, new.astype(old.dtype), (row, *[0] * (old.ndim - 1)))
 
-    return Ring(jax.tree.map(put, ring.steps, fresh), ring.written + length)
+    begins = _begins(ring, fresh)
+
+    def change(tree: tuple[Transition, Film | None]) -> tuple[Transition, Film | None]:
+        steps, film = tree
+        if film is None:
+            return jax.tree.map(put, steps, fresh), None
+        film = frames.write(film, fresh, row, begins)
+        return jax.tree.map(put, steps, frames.without_stacks(film, fresh)), film
+
+    steps, film = _in_place(change, (ring.steps, ring.film), ring.written)
+    return Ring(steps, ring.written + length, film)
+
+
+def _begins(ring: Ring, fresh: Transition) -> Array:
+    """Is a step of `fresh` not the one that follows the row before it? [time, env]."""
+    newest = (ring.written - 1) % ring.steps.reward.shape[0]
+
+    def before(old: Array, new: Array) -> Array:
+        return jnp.concatenate([old[newest][None], new[:-1]])
+
+    weight = before(ring.steps.weight, fresh.weight)  # 0 before the first row, too
+    return before(ring.steps.last, fresh.last) | (weight == 0)
+
+
+def interrupt(ring: Ring) -> Ring:
+    """The ring after which other episodes begin: what is written next does not follow its newest steps."""
+    newest = (ring.written - 1) % ring.steps.reward.shape[0]
+    return ring._replace(steps=ring.steps._replace(last=ring.steps.last.at[newest].set(True)))
+
+
+def _in_place(change: Callable[[Any], Any], tree: Any, count: Array) -> Any:
+    """change(tree), made before anything reads the result.
+
+    On the CPU XLA would fuse the change into every reader, and copy the whole tree to have it both before and after. A
+    loop of one turn keeps it from that; that there is one it must not know.
+    """
+    if jax.default_backend() != "cpu":
+        return change(tree)
+    return jax.lax.fori_loop(0, jnp.minimum(1, 1 + count), lambda _, tree: change(tree), tree)
 
 
 def held(ring: Ring) -> Array:
@@ -60,10 +104,18 @@ def held(ring: Ring) -> Array:
     return jnp.minimum(ring.written, ring.steps.reward.shape[0])
 
 
+def draw(ring: Ring, key: Array, batch: int, length: int) -> tuple[Array, Array]:
+    """Windows of `length` rows, all alike likely, with replacement -> number of the first row, column: [batch] each."""
+    row_key, env_key = jax.random.split(key)
+    age = jax.random.randint(row_key, (batch,), length, held(ring) + 1)  # of the first row; the newest has age 1
+    return ring.written - age, jax.random.randint(env_key, (batch,), 0, ring.steps.reward.shape[1])
+
+
 def windows(ring: Ring, first: Array, env: Array, length: int) -> Transition:
     """`length` steps from row number `first` [batch] of column `env` [batch] -> [length, batch, ...]."""
     rows = (first + jnp.arange(length)[:, None]) % ring.steps.reward.shape[0]
-    return jax.tree.map(lambda x: x[rows, env], ring.steps)
+    batch = jax.tree.map(lambda x: x[rows, env], ring.steps)
+    return batch if ring.film is None else frames.restore(ring.film, batch, rows, env)
 
 
 def clocked(ring: Ring, batch: Transition) -> Transition:
@@ -78,6 +130,6 @@ def within_episode(batch: Transition) -> Transition:
     return batch._replace(weight=jnp.where(ended, 0.0, batch.weight))
 
 
-def size_in_bytes(example: Any, rows: int, num_envs: int) -> int:
-    """The memory that a ring takes."""
-    return sum(rows * num_envs * x.size * x.dtype.itemsize for x in jax.tree.leaves(example))
+def size_in_bytes(buffer: Any) -> int:
+    """The memory of a buffer's arrays, which may be shapes alone."""
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(buffer))

@@ -22,6 +22,7 @@ from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Prioritised, Replay, fold
+from bellmax.maths.distributions import TanhNormal
 from bellmax.maths.optimise import adam, descend, follow
 from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import weighted_mean
@@ -123,6 +124,6 @@ class SAC(Algorithm):
 
     def draw(self, actor: TanhActor, obs: Any, key: Array) -> tuple[Array, Array]:
         """Actions of the box and their log-densities in -1 .. 1, one an observation: [batch, actions], [batch]."""
-        keys = jax.random.split(key, jax.tree.leaves(obs)[0].shape[0])
-        unit, log_prob = jax.vmap(lambda obs, key: actor(obs).sample_with_log_prob(key))(obs, keys)
+        policy = jax.vmap(actor)(obs)
+        unit, log_prob = TanhNormal(policy.mean, policy.log_std).sample_with_log_prob(key)
         return actor.stretch(unit), log_prob

@@ -17,6 +17,7 @@ from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Experience
+from bellmax.maths.standardising import running_return
 from bellmax.maths.statistics import Moments, no_moments, update_moments
 from bellmax.ranges import Positive, Unit
 
@@ -36,6 +37,14 @@ class ScaledRewards(Algorithm):
     gamma: Unit = 0.99  # discount of the return whose deviation is taken
     clip: Positive = 10.0  # scaled rewards are cut to this
 
+    def __post_init__(self) -> None:
+        Algorithm.__post_init__(self)
+        if self.experience.replays:
+            raise ValueError(
+                f"ScaledRewards.inner = {type(self.inner).__name__}(...): it replays steps in no order, and a scale is "
+                "found from rewards in their order; leave ScaledRewards out, or scale in the environment."
+            )
+
     @property
     def experience(self) -> Experience:
         return self.inner.experience  # type: ignore[attr-defined]
@@ -52,15 +61,13 @@ class ScaledRewards(Algorithm):
     def begin(self, state: State, obs: Any, key: Array) -> Any:
         return self.inner.begin(state.inner, obs, key)
 
+    def observe(self, state: State, fresh: Transition) -> State:
+        return state._replace(inner=self.inner.observe(state.inner, fresh))
+
     def update(self, state: State, batch: Transition, key: Array) -> tuple[State, dict[str, Array]]:
-        running, returns = jax.lax.scan(self._accumulate, state.returns, (batch.reward, batch.last))
+        running, returns = running_return(state.returns, batch.reward, batch.last, self.gamma)
         moments = update_moments(state.moments, returns, batch.weight)
         scale = jax.lax.rsqrt(moments.variance + 1e-8)
         reward = jnp.clip(batch.reward * scale, -self.clip, self.clip)
         inner, metrics = self.inner.update(state.inner, batch._replace(reward=reward), key)
         return State(inner, moments, running), metrics | {"reward_scale": scale}
-
-    def _accumulate(self, running: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
-        reward, last = now
-        running = self.gamma * running + reward
-        return running * (1.0 - last), running

@@ -95,6 +95,11 @@ class HostedSource:
             return None
         return f"{module}:{path}" if getattr(sys.modules.get(module), path, None) is self.made else None
 
+    @property
+    def for_evaluation(self) -> HostedSource:
+        """Where a policy is judged: here the same; other sources leave out what only helps to learn."""
+        return self
+
     def vector(self, num_envs: int, seed: int, render_mode: str | None = None) -> Hosted:
         """`num_envs` environments; `seed` decides every one of their episodes.
 
@@ -155,7 +160,7 @@ class HostedSource:
         if self.vectorization != "auto":
             return self.vectorization == "async"
         daemon = multiprocessing.current_process().daemon  # which may not have children
-        if len(makers) == 1 or _cores() == 1 or daemon or render_mode is not None or self._step_seconds < SLOW:
+        if len(makers) == 1 or cores() == 1 or daemon or render_mode is not None or self._step_seconds < SLOW:
             return False
         try:
             cloudpickle.dumps(makers[0])
@@ -180,5 +185,6 @@ class HostedSource:
             env.close()
 
 
-def _cores() -> int:
+def cores() -> int:
+    """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
