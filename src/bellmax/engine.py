@@ -13,6 +13,7 @@ from bellmax.drivers import evaluate, fused, hosted, ingraph
 from bellmax.drivers.evaluate import Evaluation
 from bellmax.drivers.fleet import Fleet
 from bellmax.drivers.learn import diagnose
+from bellmax.memory import announce
 from bellmax.plan import Plan
 
 Totals = dict[str, Any]
@@ -34,9 +35,19 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-def engine(plan: Plan, tree: Any = None, sessions: int = 0) -> Engine:
-    """The engine for a plan: fresh, or going on with the `tree` of a checkpoint after so many earlier `sessions`."""
-    return InGraph(plan, tree) if plan.ingraph else Hosted(plan, tree, sessions)
+def _silent(text: str) -> None:
+    pass
+
+
+Say = Callable[[str], Any]
+
+
+def engine(plan: Plan, tree: Any = None, sessions: int = 0, say: Say = _silent) -> Engine:
+    """The engine for a plan: fresh, or going on with the `tree` of a checkpoint after so many earlier `sessions`.
+
+    `say` hears how much memory stored experience takes, before it is taken.
+    """
+    return InGraph(plan, tree, say) if plan.ingraph else Hosted(plan, tree, sessions, say)
 
 
 def template(plan: Plan, spec: Spec) -> Any:
@@ -71,9 +82,10 @@ def env_seed(seed: int, purpose: int, session: int = 0) -> int:
 class InGraph:
     """All seeds of a plan in the graph."""
 
-    def __init__(self, plan: Plan, tree: Any = None):
+    def __init__(self, plan: Plan, tree: Any = None, say: Say = _silent):
         self.plan = plan
         self.spec = Spec(plan.env.spec.obs, plan.env.spec.action, plan.num_envs)
+        announce(plan, self.spec, say)
         self._fleet = Fleet([plan.algorithm] * len(plan.seeds), plan.env, plan.seeds, plan.num_envs, tree)
 
     def compile(self) -> None:
@@ -111,12 +123,13 @@ class InGraph:
 class Hosted:
     """One seed of a plan on the host; many seeds are many processes (see `bellmax.processes`)."""
 
-    def __init__(self, plan: Plan, tree: Any = None, sessions: int = 0):
+    def __init__(self, plan: Plan, tree: Any = None, sessions: int = 0, say: Say = _silent):
         self.plan, seed = plan, plan.seeds[0]
         self._envs = plan.env.vector(plan.num_envs, env_seed(seed, 0, sessions))
+        self.spec = Spec(self._envs.spec.obs, self._envs.spec.action, plan.num_envs)
+        announce(plan, self.spec, say)
         run = None if tree is None else jax.tree.map(lambda x: x[0], tree)
-        self._drive = hosted.Drive(plan.algorithm, self._envs, jax.random.key(seed), run)
-        self.spec = self._drive.spec
+        self._drive = hosted.Drive(plan.algorithm, self._envs, jax.random.key(seed), run, plan.overlap)
 
     def compile(self) -> None:
         self._drive.compile()

@@ -25,6 +25,7 @@ class Plan:
     evaluation_episodes: int = 100
     recipe: str | None = None
     track: tuple[str, ...] = ()
+    overlap: bool = False  # on the host, learn while the environments step: actions are chosen one update earlier
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "num_envs": 1, "log_every": 1, "checkpoint_every": 1}
@@ -72,6 +73,7 @@ class Plan:
             "evaluate_every": self.evaluate_every,
             "evaluation_episodes": self.evaluation_episodes,
             "track": list(self.track),
+            "overlap": self.overlap,
             "spec": spec_to_plain(spec),
         }
 
@@ -97,6 +99,7 @@ def planned(config: dict[str, Any], algorithm: type[Algorithm] | None = None, en
         env=environment(config, env),
         seeds=tuple(config["seeds"]),
         track=tuple(config["track"]),
+        overlap=config.get("overlap", False),
         **{name: config[name] for name in kinds},
     )
 

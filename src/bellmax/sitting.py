@@ -24,7 +24,7 @@ def carry_out(plan: Plan, folder: RunFolder | None, display: Display, checkpoint
         return processes.carry_out(plan, folder, display, load)
     with folder.lock() if folder is not None else contextlib.nullcontext():
         tree, meta = (None, {}) if folder is None else _latest(folder, plan, checkpoint)
-        made = engine(plan, tree, meta.get("sessions", 0))
+        made = engine(plan, tree, meta.get("sessions", 0), display.note)
         try:
             return _sit(plan, folder, display, made, meta)
         finally:

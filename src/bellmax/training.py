@@ -47,6 +47,7 @@ def train(
     checkpoint_every: int | None = None,
     display: str = "auto",
     track: Sequence[str] = ("tensorboard",),
+    overlap: bool = False,
 ) -> Run:
     """Train an algorithm in an environment -> the run.
 
@@ -60,6 +61,7 @@ def train(
     run_folder     where to make the run's folder; None keeps everything in memory
     log_every, evaluate_every, checkpoint_every      in steps; evaluations are greedy, 0 (the default) has none
     display        "auto", "live", "lines", "json" or "quiet"
+    overlap        on the host, learn while the environments step; actions are then chosen one update earlier
     track          any of "tensorboard", "wandb", "mlflow"; needs a run folder
 
     Everything is checked before any work starts: ValueError, TypeError or UnknownEnvironment say what to change.
@@ -78,6 +80,7 @@ def train(
         evaluate_every=evaluate_every or 0,
         evaluation_episodes=evaluation_episodes,
         track=trackers if run_folder is not None else (),
+        overlap=overlap,
     )
     if not isinstance(source, Env):
         source.check()  # what breaks Gymnasium's contract is said before there is a folder

@@ -40,7 +40,7 @@ FRONT = {
     "exactness",
     "export",
 }
-FRONT |= {"watch", "recipes", "cli", "__init__", "loading", "sitting"}
+FRONT |= {"memory", "watch", "recipes", "cli", "__init__", "loading", "sitting"}
 QUIET = set(ALLOWED) - {"runs", "report", "display"}  # nothing here prints, logs, plots or touches files
 
 

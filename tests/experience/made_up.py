@@ -1,5 +1,6 @@
 """Steps that say where they come from, and the slow way of keeping them: a list for every environment."""
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
@@ -8,6 +9,9 @@ import numpy as np
 from scipy.stats import chi2
 
 from bellmax.core import Transition
+from tests.learning.quick import QUICKLY
+
+quick = functools.partial(jax.jit, compiler_options=QUICKLY)
 
 
 def numbered(seed, rounds, length, num_envs, ends=0.15, padding=0.0):
@@ -33,7 +37,7 @@ def filled(experience, rounds):
     """A buffer with all of these rounds in it -> buffer, the last round."""
     rounds = list(rounds)
     buffer = experience.empty(example(rounds[0]), rounds[0].reward.shape[1])
-    add = jax.jit(experience.add, donate_argnums=0)
+    add = quick(experience.add, donate_argnums=0)
     for fresh in rounds:
         buffer = add(buffer, fresh)
     return buffer, rounds[-1]
@@ -73,5 +77,5 @@ def is_from(counts, probability, doubt=1e-6):
 def drawn(experience, buffer, fresh, batches, seed=0) -> Any:
     """Many batches, one behind the other: [n, batches * batch]."""
     keys = jax.random.split(jax.random.key(seed), batches)
-    many = jax.jit(jax.vmap(lambda buffer, key: experience.sample(buffer, fresh, key), (None, 0)))(buffer, keys)
+    many = quick(jax.vmap(lambda buffer, key: experience.sample(buffer, fresh, key), (None, 0)))(buffer, keys)
     return jax.tree.map(lambda x: np.asarray(jnp.moveaxis(x, 0, 1).reshape(x.shape[1], -1, *x.shape[3:])), many)

@@ -10,7 +10,7 @@ from bellmax.core import Transition
 from bellmax.experience import Prioritised, Replay, Sequences
 from bellmax.experience.frames import SPARE
 from bellmax.spaces import Masked
-from tests.experience.made_up import example
+from tests.experience.made_up import example, quick
 
 ENVS, STACK = 3, 4
 
@@ -88,10 +88,10 @@ def test_frames_are_the_same_as_naive_storage(name):
     plain = list(film(len(name), rounds, experience.length, fill, ends, padding=padding))
     steps, batches = list(shown(plain, part)), []
     for storage in (experience, experience.replace(frames=0)):
-        buffer, add = storage.empty(example(steps[0]), ENVS), jax.jit(storage.add, donate_argnums=0)
+        buffer, add = storage.empty(example(steps[0]), ENVS), quick(storage.add, donate_argnums=0)
         for fresh in steps:
             buffer = add(buffer, fresh)
-        batches.append(jax.tree.map(np.asarray, jax.jit(storage.sample)(buffer, fresh, jax.random.key(0))))
+        batches.append(jax.tree.map(np.asarray, quick(storage.sample)(buffer, fresh, jax.random.key(0))))
     thin, naive = batches
     held = whole(plain, 40 + 40 // SPARE + (STACK + 1) * experience.length)
     there = held[naive.action, env_of(naive, plain)]
@@ -124,13 +124,13 @@ def test_an_interrupted_run_goes_on_with_other_stacks():
     experience = REPLAY.replace(batch=2000)
     one, other = (list(film(seed, 8, 1, "anything", 0.0)) for seed in (0, 1))
     other = [x._replace(action=x.action + 8) for x in other]
-    buffer, add = experience.empty(example(one[0]), ENVS), jax.jit(experience.add)
+    buffer, add = experience.empty(example(one[0]), ENVS), quick(experience.add)
     for fresh in one:
         buffer = add(buffer, fresh)
     buffer = experience.interrupt(buffer)
     for fresh in other:
         buffer = add(buffer, fresh)
-    batch = jax.tree.map(np.asarray, jax.jit(experience.sample)(buffer, fresh, jax.random.key(0)))
+    batch = jax.tree.map(np.asarray, quick(experience.sample)(buffer, fresh, jax.random.key(0)))
     env = env_of(batch, one + other)
     for name in ("obs", "next_obs"):
         np.testing.assert_array_equal(
@@ -140,10 +140,10 @@ def test_an_interrupted_run_goes_on_with_other_stacks():
 
 def test_what_lost_its_frames_is_drawn_once_at_most():
     experience = Prioritised(capacity=120, batch=2000, frames=STACK, beta=0.5)
-    buffer, add = experience.empty(example(next(film(0, 1, 1, "zeros", 0.3))), ENVS), jax.jit(experience.add)
+    buffer, add = experience.empty(example(next(film(0, 1, 1, "zeros", 0.3))), ENVS), quick(experience.add)
     for fresh in film(0, 120, 1, "zeros", 0.3):
         buffer = add(buffer, fresh)
-    sample, reweigh = jax.jit(experience.sample), jax.jit(experience.reweigh)
+    sample, reweigh = quick(experience.sample), quick(experience.reweigh)
     batch = sample(buffer, fresh, jax.random.key(0))
     assert 0.1 < (batch.weight == 0).mean() < 0.8
     buffer = reweigh(buffer, batch, jnp.where(batch.weight[0] > 0, 1.0, 1e9))
@@ -180,7 +180,7 @@ def test_a_million_steps_of_atari_take_7_gigabytes(num_envs):
 def test_frames_are_written_in_place():
     experience = Replay(capacity=6_000, batch=2, frames=STACK)
     fresh = next(film(0, 1, 1, "zeros", 0.0, size=(12, 12)))
-    buffer = jax.jit(lambda: experience.empty(example(fresh), ENVS))()
+    buffer = quick(lambda: experience.empty(example(fresh), ENVS))()
 
     def turn(buffer, key):
         buffer = experience.add(buffer, fresh)

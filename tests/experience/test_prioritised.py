@@ -7,7 +7,7 @@ import pytest
 
 from bellmax import Linear
 from bellmax.experience import Prioritised
-from tests.experience.made_up import drawn, example, filled, is_from, kept, numbered, times
+from tests.experience.made_up import drawn, example, filled, is_from, kept, numbered, quick, times
 
 ENVS, ROWS = 3, 20
 BUFFER = Prioritised(capacity=ENVS * ROWS, batch=300, alpha=0.7, beta=0.5)
@@ -51,7 +51,7 @@ def played(experience, rounds, learned_from, padding=0.0):
     """Rounds added; behind each, batches drawn and learned from -> buffer, the last round, the same by hand."""
     steps, by_hand = list(numbered(2, rounds, experience.length, ENVS, padding=padding)), ByHand(experience)
     buffer = experience.empty(example(steps[0]), ENVS)
-    add, sample, reweigh = (jax.jit(f) for f in (experience.add, experience.sample, experience.reweigh))
+    add, sample, reweigh = (quick(f) for f in (experience.add, experience.sample, experience.reweigh))
     for i, fresh in enumerate(steps):
         buffer = add(buffer, fresh)
         by_hand.add(fresh)
@@ -107,7 +107,7 @@ def test_weights_are_those_of_the_formula(case):
 def test_what_is_new_has_the_highest_priority_so_far():
     buffer, fresh, by_hand = played(BUFFER, 8, 1)
     assert by_hand.highest > 2.9
-    buffer = jax.jit(BUFFER.add)(buffer, fresh)
+    buffer = quick(BUFFER.add)(buffer, fresh)
     newest = np.asarray(buffer.tree[0]).reshape(-1)[8 * ENVS : 9 * ENVS]
     np.testing.assert_allclose(newest, by_hand.highest**BUFFER.alpha, rtol=1e-5)
     assert np.asarray(buffer.tree[0]).max() == newest[0]
@@ -116,12 +116,12 @@ def test_what_is_new_has_the_highest_priority_so_far():
 @pytest.mark.parametrize("nonsense", [np.nan, np.inf, -np.inf])
 def test_nonsense_does_not_poison_the_tree(nonsense):
     buffer, fresh, by_hand = played(BUFFER, 8, 1)
-    batch = jax.jit(BUFFER.sample)(buffer, fresh, jax.random.key(0))
+    batch = quick(BUFFER.sample)(buffer, fresh, jax.random.key(0))
     priority = jnp.ones(BUFFER.batch).at[3].set(nonsense)
-    after = jax.jit(BUFFER.reweigh)(buffer, batch, priority)
+    after = quick(BUFFER.reweigh)(buffer, batch, priority)
     assert all(np.isfinite(x).all() for x in after.tree)
     assert float(after.highest) == pytest.approx(by_hand.highest)
-    again = jax.jit(BUFFER.sample)(after, fresh, jax.random.key(1))
+    again = quick(BUFFER.sample)(after, fresh, jax.random.key(1))
     assert np.isfinite(again.weight).all()
 
 
@@ -135,7 +135,7 @@ def test_alpha_0_is_even_and_beta_rises_with_the_clock():
     assert (batch.weight == 1).all()
     rising = BUFFER.replace(beta=Linear(0.0, 1.0, 48.0))  # half way: 8 rounds of 3 steps
     buffer, fresh, _ = played(BUFFER, 8, 1)
-    one, other = (jax.jit(x.sample)(buffer, fresh, jax.random.key(0)).weight for x in (rising, BUFFER))
+    one, other = (quick(x.sample)(buffer, fresh, jax.random.key(0)).weight for x in (rising, BUFFER))
     np.testing.assert_allclose(one, other, rtol=1e-5)
     assert by_hand.time == 8
 
@@ -156,9 +156,9 @@ def test_it_is_the_same_under_vmap_and_in_place():
     assert compiled.memory_analysis().temp_size_in_bytes < whole / 5
     small = [played(BUFFER, rounds, 1)[0] for rounds in (8, 9)]
     both, keys = jax.tree.map(lambda *x: jnp.stack(x), *small), jax.random.split(jax.random.key(0))
-    batch = jax.jit(jax.vmap(lambda buffer, key: BUFFER.sample(buffer, fresh, key)))(both, keys)
+    batch = quick(jax.vmap(lambda buffer, key: BUFFER.sample(buffer, fresh, key)))(both, keys)
     for i in range(2):
-        one = jax.jit(BUFFER.sample)(small[i], fresh, keys[i])
+        one = quick(BUFFER.sample)(small[i], fresh, keys[i])
         jax.tree.map(lambda x, y: np.testing.assert_allclose(x[i], y, rtol=1e-5), batch, one)  # noqa: B023
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bellmax.experience import Replay
 from bellmax.experience import ring as rings
-from tests.experience.made_up import drawn, example, filled, is_from, kept, numbered, times
+from tests.experience.made_up import drawn, example, filled, is_from, kept, numbered, quick, times
 
 CASES = {  # capacity, n, length, rounds, envs
     "before it is full": (Replay(capacity=60, batch=500), 1, 1, 7, 3),
@@ -85,7 +85,7 @@ def test_it_waits_until_there_is_enough_and_no_longer(start, envs, length, n):
 def test_the_ring_is_written_in_place():
     experience = Replay(capacity=40_000, batch=4, n=3)
     fresh = next(numbered(0, 1, 1, 4))
-    buffer = jax.jit(lambda: experience.empty(example(fresh), 4))()
+    buffer = quick(lambda: experience.empty(example(fresh), 4))()
 
     def turn(buffer, key):
         buffer = experience.add(buffer, fresh)
@@ -103,14 +103,14 @@ def test_many_rings_under_vmap_are_rings_one_by_one():
     streams = [list(numbered(seed, 14, 1, 2)) for seed in (0, 1)]
     alone = [filled(experience, stream) for stream in streams]
     together = jax.tree.map(lambda *x: np.stack(x), *[experience.empty(example(s[0]), 2) for s in streams])
-    add = jax.jit(jax.vmap(experience.add))
+    add = quick(jax.vmap(experience.add))
     for now in zip(*streams):
         fresh = jax.tree.map(lambda *x: np.stack(x), *now)
         together = add(together, fresh)
     keys = jax.random.split(jax.random.key(1), 2)
-    both = jax.jit(jax.vmap(experience.sample))(together, fresh, keys)
+    both = quick(jax.vmap(experience.sample))(together, fresh, keys)
     for i, (buffer, last) in enumerate(alone):
-        one = jax.jit(experience.sample)(buffer, last, keys[i])
+        one = quick(experience.sample)(buffer, last, keys[i])
         jax.tree.map(lambda x, y: np.testing.assert_array_equal(x[i], y), both, one)  # noqa: B023
 
 
@@ -118,9 +118,9 @@ def test_after_an_interruption_no_window_goes_on():
     experience = Replay(capacity=60, batch=300, n=3)
     before, after = (list(numbered(seed, 6, 1, 2, ends=0.0)) for seed in (0, 1))
     buffer, _ = filled(experience, before)
-    buffer = jax.jit(experience.interrupt)(buffer)
+    buffer = quick(experience.interrupt)(buffer)
     assert np.asarray(buffer.steps.last)[:6].sum(0).tolist() == [1, 1]
-    add = jax.jit(experience.add)
+    add = quick(experience.add)
     for fresh in after:
         buffer = add(buffer, fresh._replace(obs=fresh.obs + 6, next_obs=fresh.next_obs + 6))
     batch = drawn(experience, buffer, fresh, 1)

@@ -17,7 +17,7 @@ from bellmax.maths.distributional import (
     project,
     quantile_huber,
     support,
-    where_it_goes_on,
+    unless_over,
 )
 
 V_MIN, V_MAX, ATOMS = -3.0, 5.0, 9  # atoms at -3, -2 .. 5
@@ -154,8 +154,9 @@ def test_of_the_best_action():
     legal = jnp.array([[True, False, True], [False, True, True], [False, False, False]])
     assert best_action(q).tolist() == [1, 0, 0]
     assert best_action(q, legal).tolist() == [2, 1, 0]
+    assert of_action(q, jnp.array([1, 0, 2])).tolist() == [3, 1, -3]
     x = jnp.arange(18.0).reshape(3, 3, 2).at[0, 0].set(jnp.nan)  # what was not taken does not matter
     assert of_action(x, jnp.array([2, 1, 0])).tolist() == [[4, 5], [8, 9], [12, 13]]
     discount = jnp.array([0.9, 0.0, 0.9])
-    np.testing.assert_allclose(where_it_goes_on(discount), discount)
-    np.testing.assert_allclose(where_it_goes_on(discount, legal), [0.9, 0.0, 0.0])  # nothing is legal: all is over
+    np.testing.assert_allclose(unless_over(discount), discount)
+    np.testing.assert_allclose(unless_over(discount, legal), [0.9, 0.0, 0.0])  # nothing is legal: all is over

@@ -33,6 +33,7 @@ class Options:
     log_every: Annotated[int | None, _said("a hundredth of the run")] = None  # steps between rows of metrics
     checkpoint_every: Annotated[int | None, _said("a tenth of the run")] = None  # steps between checkpoints
     run_folder: str = "runs"  # where the run's folder is made; none: keep nothing
+    overlap: Flag = False  # on the host, learn while the environments step: actions are chosen one update earlier
     name: Annotated[str | None, _said("algorithm, environment and time")] = None  # of the run's folder
     track: Annotated[str, arg(metavar="A,B,..")] = "tensorboard"  # any of tensorboard, wandb and mlflow, or none
     plot: Flag = False  # draw the learning curve when done, and what was learned about a grid
@@ -49,7 +50,7 @@ class Options:
     def arguments(self) -> dict[str, Any]:
         """What `bellmax.train` wants to hear, by name."""
         same = ["steps", "num_envs", "recipe", "normalise", "scale_rewards", "name"]
-        same += ["log_every", "evaluate_every", "evaluation_episodes", "checkpoint_every"]
+        same += ["log_every", "evaluate_every", "evaluation_episodes", "checkpoint_every", "overlap"]
         return {name: getattr(self, name) for name in same} | {
             "seeds": seeds(self.seeds),
             "run_folder": None if self.run_folder.lower() == "none" else self.run_folder,

@@ -84,7 +84,8 @@ def store(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict
     """Remember one round of steps, [time, env], and learn nothing yet -> run, metrics."""
     buffer = eats(algorithm).add(run.buffer, window)
     state = algorithm.observe(run.state, window)
-    return run._replace(state=state, buffer=buffer, round=run.round + 1, sound=jnp.bool_(True)), {"learned": jnp.int32(0)}
+    run = run._replace(state=state, buffer=buffer, round=run.round + 1, sound=jnp.bool_(True))
+    return run, {"learned": jnp.int32(0)}
 
 
 class Calls(NamedTuple):
@@ -97,6 +98,10 @@ class Calls(NamedTuple):
     act: Callable[..., Any]  # the leaves it reads, draws, memory, obs, last, t -> memory, choice
     store: Callable[..., Any]  # as learn, but that nothing is learned yet
     learn: Callable[..., Any]  # floats, run, window, memory, obs, last -> run, draws, memory, choice, metrics, sound
+    ahead: Callable[..., Any]  # leaves, memory, obs, last -> draws, memory, choice; of the round after this one
+    study: tuple[
+        Callable[..., Any], Callable[..., Any]
+    ]  # store or learn, alone: floats, run, window -> run, metrics, sound
     reads: tuple[int, ...]  # which leaves `act` reads: handing it all of them would take longer than the rest
     unpack: Callable[[Any], Choice]  # such an array -> NumPy arrays
 
@@ -130,6 +135,13 @@ def compiled(
     def end(learns: bool, floats: list[Array], leaves: list[Array], *rest: Any) -> Any:
         return end_round(learns, *whole([*floats, *leaves]), *rest)
 
+    def ahead(leaves: list[Array], memory: Any, obs: Any, last: Array) -> Any:
+        return _packed(act_ahead(*whole(leaves), memory, obs, last))
+
+    def study(learns: bool, floats: list[Array], leaves: list[Array], window: Transition) -> Any:
+        run, metrics = (learn if learns else store)(*whole([*floats, *leaves]), window)
+        return jax.tree.leaves(run), metrics, run.sound
+
     obs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_envs, *x.shape), x.dtype), zeros(spec.obs))
     draws, memory, choice = jax.eval_shape(begin, list(shapes), obs)
     now = draws, memory, obs, jax.ShapeDtypeStruct((num_envs,), bool), jax.ShapeDtypeStruct((), np.int32)
@@ -144,7 +156,9 @@ def compiled(
     begin_call = jax.jit(lambda leaves, obs: _packed(begin(leaves, obs)))
     act_call = jax.jit(act_reading, donate_argnums=2)
     store_call, learn_call = (jax.jit(functools.partial(end, x), donate_argnums=(1, 3)) for x in (False, True))
-    return Calls(begin_call, act_call, store_call, learn_call, reads, unpacker(choice))
+    remember, think = (jax.jit(functools.partial(study, x), donate_argnums=1) for x in (False, True))
+    ahead_call = jax.jit(ahead, donate_argnums=1)
+    return Calls(begin_call, act_call, store_call, learn_call, ahead_call, (remember, think), reads, unpacker(choice))
 
 
 def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tuple[Draws, Any, Choice]:
@@ -163,6 +177,13 @@ def end_round(
     draws = draw(algorithm, run, len(last))
     choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
     return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound
+
+
+def act_ahead(algorithm: Algorithm, run: Run, memory: Any, obs: Any, last: Array) -> tuple[Draws, Any, Choice]:
+    """The first actions of the next round, before this one was learned from -> draws, memories, choice."""
+    draws = draw(algorithm, run._replace(round=run.round + 1), len(last))
+    choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
+    return draws, memory, choice
 
 
 def _packed(begun: tuple[Draws, Any, Choice]) -> tuple[Draws, Any, Array]:

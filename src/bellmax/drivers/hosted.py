@@ -40,12 +40,24 @@ def never() -> bool:
 class Drive:
     """A run and its environments. `advance` goes on; `run` is what a checkpoint keeps."""
 
-    def __init__(self, algorithm: Algorithm, envs: HostedEnvs, key: Array | None = None, run: Run | None = None):
-        """Begin with `key`, or go on with the `run` of an earlier drive, in freshly reset environments."""
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        envs: HostedEnvs,
+        key: Array | None = None,
+        run: Run | None = None,
+        overlap: bool = False,
+    ):
+        """Begin with `key`, or go on with the `run` of an earlier drive, in freshly reset environments.
+
+        With `overlap` the device learns while the environments step: the first action of a round is chosen by what was
+        known one round earlier, and what a round's learning says comes one round later.
+        """
         algorithm = jax.tree.map(jnp.asarray, algorithm)  # on the device once, not at every step
         self.envs, self.experience = envs, eats(algorithm)
         self.spec = Spec(envs.spec.obs, envs.spec.action, envs.num_envs)
         self.total: dict[str, Any] = {}
+        self._overlap, self._pending = overlap, _NOTHING
         self._waits = self.experience.waits(envs.num_envs) - (0 if run is None else int(run.round))
         self._floats, floats = jax.tree.flatten(algorithm)
         spec, spec_tree = jax.tree.flatten(self.spec)
@@ -79,9 +91,14 @@ class Drive:
         """Compile the device calls, on copies that are thrown away."""
         memory, last = jax.tree.map(jnp.copy, self._memory), np.zeros(self.spec.num_envs, bool)
         jax.block_until_ready(self._calls.act(self._read, self._draws, memory, self._obs, last, np.int32(0)))
-        for call in (self._calls.store, self._calls.learn)[0 if self._waits > 0 else 1 :]:
+        for learns in (False, True)[0 if self._waits > 0 else 1 :]:
             memory, leaves = jax.tree.map(jnp.copy, self._memory), [jnp.copy(x) for x in self._leaves]
-            jax.block_until_ready(call(self._floats, leaves, self.window, memory, self._obs, last))
+            if self._overlap:
+                jax.block_until_ready(self._calls.ahead([*self._floats, *leaves], memory, self._obs, last))
+                jax.block_until_ready(self._calls.study[learns](self._floats, leaves, self.window))
+            else:
+                call = self._calls.learn if learns else self._calls.store
+                jax.block_until_ready(call(self._floats, leaves, self.window, memory, self._obs, last))
 
     def advance(self, rounds: int, most_steps: int, stop: Callable[[], bool] = never) -> dict[str, Any]:
         """Up to `rounds` more rounds, fewer once `most_steps` steps are taken or `stop()` -> metrics summed over them.
@@ -94,8 +111,9 @@ class Drive:
             tally, metrics, sound = self._round()
             if not sound:
                 break
-            for name, value in (tally | jax.device_get(metrics) | {"rounds": 1}).items():
-                total[name] = total.get(name, 0) + value
+            _add(total, tally | jax.device_get(metrics) | {"rounds": 1})
+        pending, self._pending = self._pending, _NOTHING
+        _add(total, jax.device_get(pending[0]) if bool(pending[1]) else {})
         return total
 
     def _hold(self, leaves: list[Array]) -> None:
@@ -141,15 +159,31 @@ class Drive:
             if full:
                 break
             self._choice = self._calls.unpack(choice)
-        rest = self.window, self._memory, self._obs, last
-        call = self._calls.store if self._waits > 0 else self._calls.learn
-        answer = call(self._floats, self._leaves, *rest)
-        self._waits -= 1
-        tally = self._count(t + 1)  # while the device learns
+        learns, self._waits = self._waits <= 0, self._waits - 1
+        return self._learn_behind(t + 1, last, learns) if self._overlap else self._learn(t + 1, last, learns)
+
+    def _learn(self, rows: int, last: Any, learns: bool) -> tuple[dict[str, Any], dict[str, Array], bool]:
+        """Learn from the window's first `rows`, or store them, and choose the next actions -> tally, metrics, sound."""
+        call = self._calls.learn if learns else self._calls.store
+        answer = call(self._floats, self._leaves, self.window, self._memory, self._obs, last)
+        tally = self._count(rows)  # while the device learns
         leaves, self._draws, self._memory, choice, metrics, sound = answer
         self._hold(leaves)
         self._choice = self._calls.unpack(choice)
         return tally, metrics, bool(sound)
+
+    def _learn_behind(self, rows: int, last: Any, learns: bool) -> tuple[dict[str, Any], dict[str, Array], bool]:
+        """Choose the next actions first, leave the learning running -> tally, the round before's metrics, sound."""
+        metrics, sound = self._pending
+        if not bool(sound):
+            return {}, {}, False
+        everything = [*self._floats, *self._leaves]
+        self._draws, self._memory, choice = self._calls.ahead(everything, self._memory, self._obs, last)
+        leaves, *self._pending = self._calls.study[learns](self._floats, self._leaves, self.window)
+        tally = self._count(rows)
+        self._hold(leaves)
+        self._choice = self._calls.unpack(choice)
+        return tally, metrics, True
 
     def _store(self, t: int, arrival: Any, weight: Any, last: Any) -> None:
         """Write step `t` into the window."""
@@ -175,6 +209,14 @@ class Drive:
             length[:, who] -= length[t, who]
         self._score, self._length = score[-1], length[-1]
         return tally
+
+
+_NOTHING: Any = ({}, True)  # metrics, sound
+
+
+def _add(total: dict[str, Any], more: dict[str, Any]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + value
 
 
 def train(algorithm: Algorithm, envs: HostedEnvs, key: Array, *, steps: int) -> tuple[Run, list[dict[str, Any]]]:

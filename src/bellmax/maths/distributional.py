@@ -17,14 +17,15 @@ def best_action(q: Array, legal: Array | None = None) -> Array:
 
 
 def of_action(x: Array, action: Array) -> Array:
-    """What belongs to the action taken: x [batch, actions, n], action [batch] -> [batch, n]."""
+    """What belongs to the action taken: x [batch, actions, ...], action [batch] -> [batch, ...]."""
     taken = jnp.arange(x.shape[1]) == action[:, None]
-    return jnp.where(taken[:, :, None], x, 0).sum(1)  # compare and sum: no gather, so no scatter behind
+    taken = taken.reshape(*taken.shape, *[1] * (x.ndim - 2))
+    return jnp.where(taken, x, 0).sum(1)  # compare and sum: no gather, so no scatter behind
 
 
-def where_it_goes_on(discount: Array, legal: Array | None = None) -> Array:
-    """The discount [...], 0 where no action is legal [..., actions]: all is over there."""
-    return discount if legal is None else jnp.where(legal.any(-1), discount, 0.0)
+def unless_over(x: Array, legal: Array | None = None) -> Array:
+    """x [...], a discount or a value, but 0 where no action is legal [..., actions]: all is over there."""
+    return x if legal is None else jnp.where(legal.any(-1), x, 0.0)
 
 
 def support(v_min: float | Array, v_max: float | Array, count: int) -> Array:

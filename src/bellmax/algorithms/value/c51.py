@@ -31,7 +31,7 @@ from bellmax.maths.distributional import (
     of_action,
     project,
     support,
-    where_it_goes_on,
+    unless_over,
 )
 from bellmax.maths.exploration import Boltzmann, EpsilonGreedy, greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
@@ -99,7 +99,7 @@ class C51(Algorithm):
         """Phi Z', [batch, atoms]."""
         logits, legal = jax.vmap(state.target)(batch.next_obs), legal_of(batch.next_obs)
         probabilities = jax.nn.softmax(of_action(logits, best_action(self.mean(logits), legal)))
-        discount = where_it_goes_on(batch.discount, legal)
+        discount = unless_over(batch.discount, legal)
         values = batch.reward[:, None] + discount[:, None] * support(self.v_min, self.v_max, self.atoms)
         return project(probabilities, values, self.v_min, self.v_max)
 

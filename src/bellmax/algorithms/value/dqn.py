@@ -26,6 +26,7 @@ from jax import Array
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Prioritised, Replay, fold
 from bellmax.maths.chance import choose
+from bellmax.maths.distributional import best_action, of_action, unless_over
 from bellmax.maths.exploration import Boltzmann, EpsilonGreedy, best, greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
 from bellmax.maths.schedules import Linear, Scheduled, at
@@ -89,12 +90,11 @@ class DQN(Algorithm):
         q = jax.vmap(state.target)(next_obs)
         if not self.double:
             return best(q, legal_of(next_obs))
-        chosen = jax.vmap(greedy)(jax.vmap(state.network)(next_obs), legal_of(next_obs))
-        return (chosen * q).sum(-1)
+        chosen = best_action(jax.vmap(state.network)(next_obs), legal_of(next_obs))
+        return unless_over(of_action(q, chosen), legal_of(next_obs))
 
     def loss(self, network: QNetwork, batch: Transition, target: Array) -> tuple[Array, dict[str, Array]]:
-        q = jax.vmap(network)(batch.obs)
-        value = jnp.where(jnp.arange(q.shape[-1]) == batch.action[:, None], q, 0).sum(-1)
+        value = of_action(jax.vmap(network)(batch.obs), batch.action)
         td_error = target - value
         terms = {"loss": huber(td_error), "td_error": jnp.abs(td_error), "value": value}
         means = {name: weighted_mean(term, batch.weight) for name, term in terms.items()}

@@ -25,7 +25,7 @@ from jax import Array
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Prioritised, Replay, fold
 from bellmax.maths.chance import choose
-from bellmax.maths.distributional import best_action, of_action, quantile_huber, where_it_goes_on
+from bellmax.maths.distributional import best_action, of_action, quantile_huber, unless_over
 from bellmax.maths.exploration import Boltzmann, EpsilonGreedy, greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
 from bellmax.maths.schedules import Linear, Scheduled, at
@@ -101,7 +101,7 @@ class IQN(Algorithm):
         tau = tau.at[:, : self.choice_samples].multiply(self.risk)
         choice, z = jnp.split(jax.vmap(network)(batch.next_obs, tau), [self.choice_samples], axis=-1)
         legal = legal_of(batch.next_obs)
-        discount = where_it_goes_on(batch.discount, legal)
+        discount = unless_over(batch.discount, legal)
         return batch.reward[:, None] + discount[:, None] * of_action(z, best_action(choice.mean(-1), legal))
 
     def loss(

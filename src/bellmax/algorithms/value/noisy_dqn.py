@@ -28,6 +28,7 @@ from jax import Array
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Prioritised, Replay, fold
 from bellmax.maths.chance import choose
+from bellmax.maths.distributional import best_action, of_action, unless_over
 from bellmax.maths.exploration import best, greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
 from bellmax.maths.schedules import Scheduled, at
@@ -96,12 +97,11 @@ class NoisyDQN(Algorithm):
         q = jax.vmap(drawn(state.target, target_key))(next_obs)
         if not self.double:
             return best(q, legal_of(next_obs))
-        by_network = jax.vmap(drawn(state.network, choice_key))(next_obs)
-        return (jax.vmap(greedy)(by_network, legal_of(next_obs)) * q).sum(-1)
+        by_network, legal = jax.vmap(drawn(state.network, choice_key))(next_obs), legal_of(next_obs)
+        return unless_over(of_action(q, best_action(by_network, legal)), legal)
 
     def loss(self, network: Any, batch: Transition, target: Array, key: Array) -> tuple[Array, dict[str, Array]]:
-        q = jax.vmap(drawn(network, key))(batch.obs)
-        value = jnp.where(jnp.arange(q.shape[-1]) == batch.action[:, None], q, 0).sum(-1)
+        value = of_action(jax.vmap(drawn(network, key))(batch.obs), batch.action)
         td_error = target - value
         terms = {"loss": huber(td_error), "td_error": jnp.abs(td_error), "value": value}
         means = {name: weighted_mean(term, batch.weight) for name, term in terms.items()}

@@ -26,6 +26,7 @@ from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Steps
 from bellmax.maths.batches import flatten_time, shuffled_minibatches
 from bellmax.maths.chance import choose
+from bellmax.maths.distributional import of_action
 from bellmax.maths.exploration import Boltzmann, EpsilonGreedy, best, greedy
 from bellmax.maths.optimise import descend, global_norm
 from bellmax.maths.returns import lambda_return
@@ -105,8 +106,7 @@ class PQN(Algorithm):
         return State(network, opt_state, state.steps), metrics | {"grad_norm": global_norm(grads)}
 
     def loss(self, network: QNetwork, piece: Sample) -> tuple[Array, dict[str, Array]]:
-        q = jax.vmap(network)(piece.obs)
-        value = jnp.where(jnp.arange(q.shape[-1]) == piece.action[:, None], q, 0).sum(-1)
+        value = of_action(jax.vmap(network)(piece.obs), piece.action)
         terms = {"loss": value_error(value, piece.target), "td_error": jnp.abs(piece.target - value), "value": value}
         means = {name: weighted_mean(term, piece.weight) for name, term in terms.items()}
         return means["loss"], means

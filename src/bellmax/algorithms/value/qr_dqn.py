@@ -25,7 +25,7 @@ from jax import Array
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Prioritised, Replay, fold
 from bellmax.maths.chance import choose
-from bellmax.maths.distributional import best_action, midpoints, of_action, quantile_huber, where_it_goes_on
+from bellmax.maths.distributional import best_action, midpoints, of_action, quantile_huber, unless_over
 from bellmax.maths.exploration import Boltzmann, EpsilonGreedy, greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
 from bellmax.maths.schedules import Linear, Scheduled, at
@@ -86,7 +86,7 @@ class QRDQN(Algorithm):
     def target(self, state: State, batch: Transition) -> Array:
         """R + gamma theta_j(S',a*), [batch, quantiles]."""
         theta, legal = jax.vmap(state.target)(batch.next_obs), legal_of(batch.next_obs)
-        discount = where_it_goes_on(batch.discount, legal)
+        discount = unless_over(batch.discount, legal)
         return batch.reward[:, None] + discount[:, None] * of_action(theta, best_action(theta.mean(-1), legal))
 
     def loss(self, network: QNetwork, batch: Transition, target: Array) -> tuple[Array, dict[str, Array]]:

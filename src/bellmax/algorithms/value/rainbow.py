@@ -37,7 +37,7 @@ from bellmax.maths.distributional import (
     of_action,
     project,
     support,
-    where_it_goes_on,
+    unless_over,
 )
 from bellmax.maths.exploration import greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
@@ -113,7 +113,7 @@ class Rainbow(Algorithm):
         q = self.mean(jax.vmap(drawn(state.network, choice_key))(batch.next_obs))
         legal = legal_of(batch.next_obs)
         probabilities = jax.nn.softmax(of_action(logits, best_action(q, legal)))
-        discount = where_it_goes_on(batch.discount, legal)
+        discount = unless_over(batch.discount, legal)
         values = batch.reward[:, None] + discount[:, None] * support(self.v_min, self.v_max, self.atoms)
         return project(probabilities, values, self.v_min, self.v_max)
 
