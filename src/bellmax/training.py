@@ -13,6 +13,7 @@ from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.catalogue import algorithm_class, algorithm_name
 from bellmax.compilation import use_cache
 from bellmax.core import Algorithm, Env
+from bellmax.drivers.learn import eats
 from bellmax.envs.names import find
 from bellmax.maths.schedules import resolve
 from bellmax.plan import Plan, planned
@@ -135,6 +136,11 @@ def _label(changes: Mapping[str, Any]) -> str:
     )
 
 
+def default_envs(algorithm: Algorithm) -> int:
+    """How many environments side by side. One where steps are replayed: more would mean fewer updates for each step."""
+    return 1 if eats(algorithm).replays else DEFAULT_ENVS
+
+
 def source_name(source: Any) -> str:
     """The name under which recipes know an environment."""
     name = getattr(source, "name", None)
@@ -165,7 +171,7 @@ def _plan(
     if steps is None:
         steps = found.steps if found else DEFAULT_STEPS
     if num_envs is None:
-        num_envs = found.num_envs if found else DEFAULT_ENVS
+        num_envs = found.num_envs if found else default_envs(chosen)
     for key, value in (("steps", steps), ("num_envs", num_envs)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{key} = {value!r}: give a whole number of at least 1.")

@@ -68,7 +68,7 @@ def test_recipe_none_is_the_paper():
 def test_every_option_arrives():
     words = "a2c MountainCar-v0 --steps 2M --num-envs 4 --seeds 3,7 --normalise --scale-rewards --evaluate-every 10k"
     words += " --evaluation-episodes 5 --log-every 1e3 --checkpoint-every 100_000 --run-folder none --name x"
-    words += " --track tensorboard,wandb --json"
+    words += " --track tensorboard,wandb --json --overlap"
     got = ask(words).arguments
     assert got.pop("env").name == "MountainCar-v0"
     assert got == {

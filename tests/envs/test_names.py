@@ -17,14 +17,14 @@ from bellmax.envs.names import UnknownEnvironment, find, known, nearest
 class Library:
     """What stands for bellmax.envs.adaptors.gymnax, so that these tests need no Gymnax."""
 
-    Gymnax = staticmethod(lambda name, options: (name, options))
+    named = staticmethod(lambda name, options: (name, options))
     names = staticmethod(lambda: ["CartPole-v1", "Asterix-MinAtar"])
 
 
 @pytest.fixture(autouse=True)
 def gymnax(monkeypatch):
     module = types.ModuleType("bellmax.envs.adaptors.gymnax")
-    vars(module).update(Gymnax=Library.Gymnax, names=Library.names)
+    vars(module).update(named=Library.named, names=Library.names)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(bellmax.envs.adaptors, "gymnax", module, raising=False)
     return module
@@ -49,7 +49,7 @@ def test_worlds_in_the_graph():
 def test_arguments_reach_the_constructor():
     assert find("bellmax:GridWorld", slip=0.25) == WORLDS["GridWorld"](slip=0.25)
     assert find("bellmax:GridWorld", slip=0.25) != WORLDS["GridWorld"](slip=0.5)
-    assert find("gymnax:CartPole-v1", max_steps_in_episode=9) == ("CartPole-v1", (("max_steps_in_episode", 9),))
+    assert find("gymnax:CartPole-v1", max_steps_in_episode=9) == ("CartPole-v1", {"max_steps_in_episode": 9})
 
 
 MODULE = """
@@ -178,6 +178,30 @@ def test_missing_packages(name, module, line, monkeypatch):
     assert str(caught.value) == f"{name} needs {module}, which is not installed: {line}"
 
 
+@pytest.mark.parametrize("library", ["brax", "navix"])
+def test_missing_worlds_in_the_graph(library, monkeypatch):
+    monkeypatch.setitem(sys.modules, library, None)  # an import of it fails
+    with pytest.raises(MissingDependency, match=rf'pip install "bellmax\[{library}\]"'):
+        find(f"{library}:ant")
+
+
+@pytest.mark.parametrize(("version", "fails"), [("3.11.0", False), ("3.12.0", True), ("4.0.0", True)])
+def test_robots_need_an_older_mujoco(version, fails, monkeypatch):
+    gym.register("FetchNothing-v4", "gymnasium.envs.classic_control:CartPoleEnv")
+    monkeypatch.setattr(names, "_installed", lambda asked: True)
+    monkeypatch.setattr(names.importlib.metadata, "version", lambda package: version)
+    try:
+        if not fails:
+            assert find("FetchNothing-v4").made == "FetchNothing-v4"
+            return
+        with pytest.raises(MissingDependency) as caught:
+            find("FetchNothing-v4")
+    finally:
+        gym.registry.pop("FetchNothing-v4")
+    said = f"FetchNothing-v4 needs a MuJoCo before 3.12, and {version} is installed: "
+    assert str(caught.value) == said + 'pip install "bellmax[robotics]"'
+
+
 def test_missing_gymnax(gymnax):
     def missing():
         raise ModuleNotFoundError("No module named 'gymnax'")
@@ -192,7 +216,7 @@ def test_missing_gymnax(gymnax):
 
 def test_everything_known_can_be_found():
     every = known()
-    assert set(every) == {"bellmax", "gymnasium", "gymnax"}
+    assert {"bellmax", "gymnasium", "gymnax"} <= set(every) <= {"bellmax", "gymnasium", *names.LIBRARIES}
     assert "bellmax:GridWorld" in every["bellmax"]
     assert "CartPole-v1" in every["gymnasium"]
     assert every["gymnax"] == ["gymnax:Asterix-MinAtar", "gymnax:CartPole-v1"]

@@ -70,16 +70,16 @@ def whole(rounds, slots):
 
 
 REPLAY = Replay(capacity=ENVS * 40, batch=400, frames=STACK)
+RANKED = Prioritised(capacity=ENVS * 40, batch=400, frames=STACK, beta=0.5)
+STRETCHES = Sequences(capacity=ENVS * 40, batch=60, window=6, burn_in=3, length=2, frames=STACK)
 CASES = {  # experience, rounds, fill, part, ends, padding
     "zeros": (REPLAY, 30, "zeros", "channels first", 0.1, 0.0),
     "repeat, written over": (REPLAY, 90, "repeat", "channels last", 0.04, 0.0),
     "anything, many ends, n steps": (REPLAY.replace(n=3), 130, "anything", "in a dict, with others", 0.2, 0.0),
     "rounds, padding, a mask": (REPLAY.replace(n=2, length=5), 33, "zeros", "masked", 0.05, 0.05),
-    "prioritised": (Prioritised(capacity=120, batch=400, n=3, frames=STACK, beta=0.5), 90, "zeros", "channels first", 0.03, 0.0),
-    "sequences": (
-        Sequences(capacity=120, batch=60, window=6, burn_in=3, length=2, frames=STACK), 70, "zeros", "channels last", 0.1, 0.0,
-    ),
-}  # fmt: skip
+    "prioritised": (RANKED.replace(n=3), 90, "zeros", "channels first", 0.03, 0.0),
+    "sequences": (STRETCHES, 70, "zeros", "channels last", 0.1, 0.0),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -139,7 +139,7 @@ def test_an_interrupted_run_goes_on_with_other_stacks():
 
 
 def test_what_lost_its_frames_is_drawn_once_at_most():
-    experience = Prioritised(capacity=120, batch=2000, frames=STACK, beta=0.5)
+    experience = RANKED.replace(batch=2000)
     buffer, add = experience.empty(example(next(film(0, 1, 1, "zeros", 0.3))), ENVS), quick(experience.add)
     for fresh in film(0, 120, 1, "zeros", 0.3):
         buffer = add(buffer, fresh)
@@ -153,7 +153,9 @@ def test_what_lost_its_frames_is_drawn_once_at_most():
 
 def test_what_is_no_stack_is_refused():
     step = example(next(film(0, 1, 1, "zeros", 0.0)))
-    with pytest.raises(ValueError, match=r"Replay.frames = 3: the observation has uint8\[4, 3, 5\], but no .* frames=0"):
+    with pytest.raises(
+        ValueError, match=r"Replay.frames = 3: the observation has uint8\[4, 3, 5\], but no .* frames=0"
+    ):
         REPLAY.replace(frames=3).empty(step, ENVS)
     numbers = step._replace(obs=jax.ShapeDtypeStruct((4, 8, 8), jnp.float32))
     with pytest.raises(ValueError, match=r"float32\[4, 8, 8\]"):
@@ -169,8 +171,8 @@ def atari(num_envs, **settings):
 
 @pytest.mark.parametrize("num_envs", [1, 8])
 def test_a_million_steps_of_atari_take_7_gigabytes(num_envs):
-    # 84 * 84 = 7,056 bytes a frame, one in 64 more; action, reward, discount, weight and the frame's number have 4 bytes
-    # each, `last` has 1. A few frames more make room for the newest steps.
+    # 84 * 84 = 7,056 bytes a frame, one in 64 more; action, reward, discount, weight and the frame's number take 4
+    # bytes each, `last` takes 1. A few frames more make room for the newest steps.
     by_hand = 1_000_000 * (7_056 * (1 + 1 / 64) + 21)
     assert atari(num_envs, frames=4) == pytest.approx(by_hand, rel=1e-4)
     assert by_hand < 7.2e9

@@ -1,4 +1,4 @@
-"""Goals in hindsight against brute force: of the same episode, drawn evenly, with the reward that they would have had."""
+"""Goals in hindsight against brute force: of the same episode, drawn evenly, rewarded as they would have been."""
 
 import jax
 import jax.numpy as jnp

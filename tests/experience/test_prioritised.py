@@ -1,4 +1,4 @@
-"""Prioritised replay against the formulas of Schaul et al., 2016: P(i) ~ p^alpha, weights (N P)^-beta over the largest."""
+"""Prioritised replay against the formulas of Schaul et al., 2016: P(i) ~ p^alpha, weights (N P)^-beta / the largest."""
 
 import jax
 import jax.numpy as jnp

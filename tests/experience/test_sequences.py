@@ -65,7 +65,7 @@ def test_it_waits_for_a_whole_stretch_and_refuses_a_ring_that_holds_none():
     experience = Sequences(capacity=100, window=20, burn_in=10, length=4, start=0)
     assert experience.waits(3) == 7, "8 rounds of 4 are 32, the 8th learns"
     step = example(next(with_memory(numbered(0, 1, 4, 3))))
-    with pytest.raises(ValueError, match="Sequences.capacity = 80: .* windows of 30, need at least 96"):
+    with pytest.raises(ValueError, match=r"Sequences.capacity = 80: .* windows of 30, need at least 96"):
         experience.replace(capacity=80).empty(step, 3)
     # of 4 bytes: obs, action, reward, discount, next_obs, weight and two numbers of memory; last has 1
     assert experience.bytes(step, 3) == 96 * 33 + 4

@@ -1,5 +1,7 @@
 """The tree of sums against NumPy."""
 
+import itertools
+
 import hypothesis
 import hypothesis.strategies as st
 import jax
@@ -9,8 +11,9 @@ import pytest
 
 from bellmax.experience import sum_tree
 from bellmax.experience.sum_tree import WIDTH
+from tests.experience.made_up import quick
 
-put, find = jax.jit(sum_tree.put), jax.jit(sum_tree.find)
+put, find = quick(sum_tree.put), quick(sum_tree.find)
 
 
 @pytest.mark.parametrize("size", [1, WIDTH, WIDTH + 1, 5 * WIDTH**2, 40_000])
@@ -24,7 +27,7 @@ def test_every_level_is_the_sums_of_the_one_below(size):
         tree = put(tree, index, value)
     np.testing.assert_array_equal(tree[0][:size], leaves)
     assert not np.asarray(tree[0][size:]).any()
-    for below, above in zip(tree, tree[1:]):
+    for below, above in itertools.pairwise(tree):
         np.testing.assert_allclose(above[: len(below) // WIDTH], below.reshape(-1, WIDTH).sum(1), rtol=1e-6)
     assert len(tree[-1]) == WIDTH
     assert float(sum_tree.total(tree)) == pytest.approx(leaves.sum(), rel=1e-5)
@@ -76,6 +79,6 @@ def test_nothing_drifts_over_many_changes():
     def many(tree, now):
         return sum_tree.put(tree, *now), None
 
-    tree = jax.jit(lambda tree: jax.lax.scan(many, tree, (index, value))[0])(tree)
+    tree = quick(lambda tree: jax.lax.scan(many, tree, (index, value))[0])(tree)
     leaves = np.asarray(tree[0], np.float64)
     assert float(sum_tree.total(tree)) == pytest.approx(leaves.sum(), rel=1e-6)

@@ -126,7 +126,7 @@ def test_quantile_huber_is_the_loop_over_pairs(n, m, width):
     got = quantile_huber(quantiles, targets, tau, width)
     wanted = [slow_quantile_huber(*row, width) for row in zip(quantiles, targets, tau)]
     np.testing.assert_allclose(got, wanted, rtol=1e-5)
-    turned = quantile_huber(targets, quantiles, draw.random((7, m)), width)  # the control: the axes taken for each other
+    turned = quantile_huber(targets, quantiles, draw.random((7, m)), width)  # the control: the axes exchanged
     assert not np.allclose(turned, wanted, rtol=1e-2)
 
 
@@ -141,7 +141,8 @@ def test_the_loss_is_least_at_the_quantiles():
     # of 0 .. 99 the quantile at tau is about 100 tau; a narrow Huber is nearly the absolute error
     samples, tau = jnp.arange(100.0), jnp.array([0.1, 0.5, 0.9])
     guesses = jnp.arange(0.5, 100)
-    losses = jax.vmap(lambda x: jax.vmap(lambda t: quantile_huber(x[None], samples, t[None], 1e-3))(tau))(guesses)
+    one = lambda x, t: quantile_huber(x[None], samples, t[None], 1e-3)
+    losses = jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (0, None)))(guesses, tau)
     np.testing.assert_allclose(guesses[losses.argmin(0)], [9.5, 49.5, 89.5], atol=1.0)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from bellmax import DQN, EpsilonGreedy, Linear, Prioritised, Replay
 from bellmax.spaces import Masked
-from tests.paper.value_by_hand import assert_updates, begun, best_legal, outputs, spec_of
+from tests.paper.value_by_hand import assert_updates, begun, best_legal, outputs, spec_of, taken
 
 SETTINGS = {"experience": Replay(), "hidden": (5, 4), "gamma": 0.9, "learning_rate": 0.02, "target_every": 2}
 SETTINGS |= {"max_grad_norm": 0.5}
@@ -67,11 +67,10 @@ def test_it_acts_epsilon_greedily_among_legal_actions():
     illegal = int(q.argmax())
     obs = obs._replace(legal=obs.legal.at[illegal].set(False))
     keys = jax.random.split(jax.random.key(3), 4_000)
-    taken, greedily = (
-        np.bincount(jax.vmap(lambda k: choose(state, obs, k).action)(keys), minlength=3) / 4_000  # noqa: B023
-        for choose in (dqn.act, dqn.greedy)
+    exploring, greedily = (
+        np.bincount(taken(choose, state, obs, keys), minlength=3) / 4_000 for choose in (dqn.act, dqn.greedy)
     )
     best = best_legal(q, np.asarray(obs.legal))
     expected = np.where(np.arange(3) == best, 0.75, np.where(np.arange(3) == illegal, 0.0, 0.25))
-    np.testing.assert_allclose(taken, expected, atol=0.03)
+    np.testing.assert_allclose(exploring, expected, atol=0.03)
     np.testing.assert_array_equal(greedily, np.eye(3)[best])

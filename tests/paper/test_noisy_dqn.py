@@ -10,7 +10,7 @@ from bellmax.algorithms.value.noisy_dqn import NoisyDQN
 from bellmax.networks.noisy import quiet
 from tests.paper import test_dqn
 from tests.paper.by_hand import by_name
-from tests.paper.value_by_hand import assert_updates, begun, noise_of, spec_of, with_noise
+from tests.paper.value_by_hand import assert_updates, begun, noise_of, spec_of, taken, with_noise
 
 SETTINGS = {"experience": Replay(), "hidden": (4,), "gamma": 0.9, "learning_rate": 0.02, "target_every": 2}
 SETTINGS |= {"max_grad_norm": 0.5}
@@ -54,7 +54,7 @@ def test_it_acts_by_one_draw_each_and_greedily_by_the_means():
     noisy_dqn = NoisyDQN(**SETTINGS)
     state, obs = begun(noisy_dqn, spec_of(masked=False)), jnp.array([0.3, -1.0, 0.8])
     keys = jax.random.split(jax.random.key(0), 200)
-    taken = np.asarray(jax.vmap(lambda key: noisy_dqn.act(state, obs, key).action)(keys))
+    exploring = taken(noisy_dqn.act, state, obs, keys)
     expected = [
         np.asarray(
             test_dqn.outputs(
@@ -62,10 +62,16 @@ def test_it_acts_by_one_draw_each_and_greedily_by_the_means():
                 np.asarray(obs, np.float64)[None],
             )
         ).argmax()
-        for key in keys[:20]
+        for key in keys[:5]
     ]
-    assert taken[:20].tolist() == expected
-    assert len(set(taken.tolist())) > 1, "the noise explores"
+    assert exploring[:5].tolist() == expected
+    assert len(set(exploring.tolist())) > 1, "the noise explores"
     best = np.asarray(quiet(state.network)(obs)).argmax()
-    greedily = jax.vmap(lambda key: noisy_dqn.greedy(state, obs, key).action)(keys)
-    assert (np.asarray(greedily) == best).all()
+    assert (taken(noisy_dqn.greedy, state, obs, keys) == best).all()
+
+
+def test_before_the_first_update_it_acts_evenly():
+    noisy_dqn = NoisyDQN(**SETTINGS, sigma=0.0)
+    state, obs = begun(noisy_dqn, spec_of(masked=False))._replace(steps=jnp.zeros(())), jnp.array([0.3, -1.0, 0.8])
+    share = np.bincount(taken(noisy_dqn.act, state, obs, jax.random.split(jax.random.key(0), 3_000))) / 3_000
+    np.testing.assert_allclose(share, 1 / 3, atol=0.04)

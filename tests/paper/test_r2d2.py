@@ -63,7 +63,7 @@ def read(params, algorithm, batch, begins, n):
 
 
 def slow_targets(r2d2, params, target_params, batch, begins, n):
-    """y_t = h(sum of up to n rewards + gamma^n h^-1(Q(s_t+n, a*; theta-))), less at an episode's or the stretch's end."""
+    """y_t = h(sum of up to n rewards + gamma^n h^-1(Q(s_t+n, a*; theta-))), fewer at an end."""
     burn_in, epsilon, y = r2d2.experience.burn_in, r2d2.epsilon, np.zeros(WINDOW)
     online, target = (read(p, r2d2, batch, begins, n) for p in (params, target_params))
     for t in range(WINDOW):
@@ -141,20 +141,19 @@ def test_the_controls_of_the_pseudo_code_are_seen():
     r2d2 = CASES["n = 3, burn-in"]
     state = begun(r2d2, Spec(Box((3,)), Discrete(ACTIONS), BATCH), seed=1)
     batch = stretches(3, r2d2)
-    loss = float(quickly(r2d2.update)(state, batch, jax.random.key(0))[1]["loss"])
+    update = quickly(lambda algorithm, batch: algorithm.update(state, batch, jax.random.key(0))[1]["loss"])
     empty = batch._replace(extras=batch.extras | {"memory": 0 * batch.extras["memory"]})
-    others = [r2d2.update(state, empty, jax.random.key(0))[1]["loss"]] + [
-        quickly(r2d2.replace(**change).update)(state, batch, jax.random.key(0))[1]["loss"]
-        for change in ({"n": 2}, {"epsilon": 0.5}, {"gamma": 0.8})
-    ]
-    assert all(abs(float(other) - loss) > 1e-4 for other in others)
+    changes = [r2d2.replace(**change) for change in ({"n": 2}, {"epsilon": 0.5}, {"gamma": 0.5})]
+    others = [update(r2d2, empty), *(update(changed, batch) for changed in changes)]
+    assert np.abs(np.array(others) - update(r2d2, batch)).min() > 1e-3 * update(r2d2, batch)
 
 
 def test_it_acts_with_a_memory_and_stores_the_one_it_had():
     r2d2 = CASES["n = 3, burn-in"].replace(exploration=EpsilonGreedy(0.0))
     spec = Spec(Masked(Box((3,)), MultiBinary(ACTIONS)), Discrete(ACTIONS), 1)
     state, obs = begun(r2d2, spec, seed=1), np.random.default_rng(0).normal(size=(5, 3))
-    params, act = by_name(state.network), jax.jit(r2d2.act)
+    params, act = by_name(state.network), quickly(r2d2.act)
+    best = quickly(r2d2.greedy)
     memory, by_hand, seen = r2d2.begin(state, None, jax.random.key(0)), np.zeros(MEMORY), set()
     assert not np.asarray(memory).any()
     for x in obs:
@@ -163,7 +162,7 @@ def test_it_acts_with_a_memory_and_stores_the_one_it_had():
             legal = np.arange(ACTIONS) != banned
             decision = act(state, Masked(np.float32(x), legal), jax.random.key(banned), memory)
             assert int(decision.action) == np.argmax(np.where(legal, q, -np.inf))
-            greedy = r2d2.greedy(state, Masked(np.float32(x), legal), jax.random.key(0), memory)
+            greedy = best(state, Masked(np.float32(x), legal), jax.random.key(0), memory)
             assert int(greedy.action) == int(decision.action)
             np.testing.assert_allclose(decision.extras["memory"], by_hand, atol=1e-6)
             np.testing.assert_allclose(decision.memory, after, atol=1e-6)
@@ -186,8 +185,8 @@ def test_rescaling_by_hand(x, epsilon, y):
 @pytest.mark.parametrize("epsilon", [1e-3, 0.1, 1.0])
 def test_restoring_undoes_rescaling(epsilon):
     x = np.float32(np.concatenate([-np.geomspace(1e-6, 1e6, 60)[::-1], [0.0], np.geomspace(1e-6, 1e6, 60)]))
-    np.testing.assert_allclose(restore(rescale(x, epsilon), epsilon), x, rtol=1e-5, atol=3e-7)
-    np.testing.assert_allclose(restore(x, epsilon), h_inverse(np.float64(x), epsilon), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(restore(rescale(x, epsilon), epsilon), x, rtol=2e-6)
+    np.testing.assert_allclose(restore(x, epsilon), h_inverse(np.float64(x), epsilon), rtol=2e-6, atol=1e-9)
     assert (np.diff(rescale(x, epsilon)) > 0).all()
     slope = jax.vmap(jax.grad(lambda y: restore(y, epsilon)))(x[x != 0])
     assert np.isfinite(slope).all()

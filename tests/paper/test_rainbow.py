@@ -10,7 +10,7 @@ from bellmax.algorithms.value.rainbow import Rainbow
 from bellmax.networks.noisy import quiet
 from tests.paper import test_c51
 from tests.paper.test_noisy_dqn import draws
-from tests.paper.value_by_hand import assert_updates, begun, best_legal, outputs, softmax, spec_of, with_noise
+from tests.paper.value_by_hand import assert_updates, begun, best_legal, outputs, softmax, spec_of, taken, with_noise
 
 SETTINGS = {"hidden": (4,), "gamma": 0.9, "learning_rate": 0.02, "target_every": 2, "max_grad_norm": 0.3}
 SETTINGS |= {"atoms": 5, "v_min": -2.0, "v_max": 1.0}
@@ -65,12 +65,16 @@ def test_it_evaluates_by_the_means():
     z = np.linspace(rainbow.v_min, rainbow.v_max, rainbow.atoms)
     q = softmax(np.asarray(quiet(state.network)(obs), np.float64)) @ z
     keys = jax.random.split(jax.random.key(0), 200)
-    greedily, exploring = (
-        np.asarray(jax.vmap(lambda key: choose(state, obs, key).action)(keys))  # noqa: B023
-        for choose in (rainbow.greedy, rainbow.act)
-    )
+    greedily, exploring = (taken(choose, state, obs, keys) for choose in (rainbow.greedy, rainbow.act))
     assert (greedily == q.argmax()).all()
     assert len(set(exploring.tolist())) > 1, "the noise explores"
+
+
+def test_before_the_first_update_it_acts_evenly():
+    rainbow = Rainbow(**SETTINGS, sigma=0.0)
+    state, obs = begun(rainbow, spec_of(masked=False))._replace(steps=jnp.zeros(())), jnp.array([0.3, -1.0, 0.8])
+    share = np.bincount(taken(rainbow.act, state, obs, jax.random.split(jax.random.key(0), 3_000))) / 3_000
+    np.testing.assert_allclose(share, 1 / 3, atol=0.04)
 
 
 def test_a_range_without_width_is_refused():

@@ -55,7 +55,9 @@ def replayed(seed, n, masked=False, size=14):
     batch, draw = random_batch(seed, Discrete(ACTIONS), n + 3, size, OBS), np.random.default_rng(seed + 100)
     batch = jax.tree.map(lambda x: x[:n], batch)
     weight = np.float64(np.float32(draw.random((1, size)) * (draw.random((1, size)) > 0.2)))
-    batch = batch._replace(weight=np.broadcast_to(weight, (n, size)), extras={"steps": np.full((n, size), STEPS + seed)})
+    batch = batch._replace(
+        weight=np.broadcast_to(weight, (n, size)), extras={"steps": np.full((n, size), STEPS + seed)}
+    )
     if n > 1:
         assert batch.last[:-1].any(), "an episode ends inside a window"
     if masked:
@@ -133,6 +135,11 @@ def with_noise(params, noise):
         layer, kind = name.rsplit(".", 1)
         plain[name] = params[f"{layer}.mean.{kind}"] + params[f"{layer}.deviation.{kind}"] * eps
     return plain
+
+
+def taken(choose, state, obs, keys):
+    """The actions that `choose` (`act` or `greedy`) takes, one a key."""
+    return np.asarray(jax.jit(jax.vmap(lambda key: choose(state, obs, key).action))(keys))
 
 
 # --- updates ----------------------------------------------------------------------------------------------------------

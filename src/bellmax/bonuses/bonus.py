@@ -25,6 +25,13 @@ class Bonus(Frozen):
         """Look at steps [time, env] once, as they are collected -> state."""
         return state
 
+    def untried(self, state: Any, obs: Any) -> Array:
+        """Which actions were never taken where ONE observation is seen, bool [actions]."""
+        raise ValueError(
+            f"Curious.untried_first = True: {type(self).__name__} does not say what was never done; "
+            "take HashedCounts(actions=True)."
+        )
+
     def learn(self, state: Any, batch: Transition, key: Array) -> tuple[Any, dict[str, Array]]:
         """Learn from a batch that `of` has been asked about -> state, metrics."""
         return state, {}

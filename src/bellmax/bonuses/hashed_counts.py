@@ -25,7 +25,7 @@ from bellmax.bonuses.bonus import Bonus, flat
 from bellmax.core import Spec, Transition
 from bellmax.networks.hashes import Exact, SimHash, table_for
 from bellmax.ranges import Count
-from bellmax.spaces import Masked
+from bellmax.spaces import Discrete, Masked
 
 
 class State(NamedTuple):
@@ -33,6 +33,7 @@ class State(NamedTuple):
 
     counts: Array  # n, int32 [cells]
     place: Exact | SimHash  # h
+    choices: Array  # all actions, where they are counted and `Discrete`: [actions]
 
 
 class HashedCounts(Bonus):
@@ -45,7 +46,8 @@ class HashedCounts(Bonus):
     def init(self, key: Array, spec: Spec) -> State:
         obs = _unmasked(spec.obs)
         place = table_for(key, (obs, spec.action) if self.actions else obs, self.bits, self.cells)
-        return State(jnp.zeros(self.cells, jnp.int32), place)
+        choices = spec.action.n if self.actions and isinstance(spec.action, Discrete) else 0
+        return State(jnp.zeros(self.cells, jnp.int32), place, jnp.arange(choices))
 
     def observe(self, state: State, fresh: Transition) -> State:
         seen = (fresh.weight != 0).astype(jnp.int32).reshape(-1)
@@ -54,6 +56,14 @@ class HashedCounts(Bonus):
     def of(self, state: State, batch: Transition) -> Array:
         n = state.counts[self.cell(state, batch)].reshape(batch.reward.shape)
         return jax.lax.rsqrt(jnp.maximum(n, 1).astype(jnp.float32))
+
+    def untried(self, state: State, obs: Any) -> Array:
+        if not len(state.choices):
+            raise ValueError(
+                f"Curious.untried_first = True: HashedCounts.actions = {self.actions} does not count Discrete actions; "
+                "set it to True, or leave untried_first out where actions are of another kind."
+            )
+        return jax.vmap(lambda action: state.counts[state.place((_unmasked(obs), action))] == 0)(state.choices)
 
     def cell(self, state: State, batch: Transition) -> Array:
         """Where each step is counted, all in a row."""

@@ -15,7 +15,7 @@ from bellmax.cli.options import Options
 from bellmax.core import Algorithm
 from bellmax.envs.names import find
 from bellmax.recipes import Recipe
-from bellmax.training import source_name
+from bellmax.training import default_envs, source_name
 
 Fields = Sequence[tuple[str, Any, Any]]  # name, annotation, default
 _ENV = Annotated[str, Positional, arg(metavar="ENV", help="such as CartPole-v1; `bellmax envs` lists them")]
@@ -89,7 +89,7 @@ def _is_algorithm(word: str) -> bool:
 
 def _parse(words: list[str], title: str, algorithm: Algorithm | None, recipe: Recipe | None, extra: Fields) -> Any:
     """Read flags whose defaults are those of the recipe or the algorithm."""
-    options = Options()
+    options = Options() if algorithm is None else Options(num_envs=default_envs(algorithm))
     if recipe is not None:
         algorithm = recipe.algorithm
         names = ("steps", "num_envs", "normalise", "scale_rewards")

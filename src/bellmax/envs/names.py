@@ -4,14 +4,18 @@ CartPole-v1            Gymnasium's                          find("CartPole-v1")
 ALE/Pong-v5            Atari, preprocessed by ALE           find("ALE/Pong-v5", repeat_action_probability=0.0)
 bellmax:GridWorld      a world of bellmax's own, in-graph   find("bellmax:GridWorld", size=8)
 gymnax:CartPole-v1     Gymnax's, in-graph                   find("gymnax:CartPole-v1")
+brax:ant               Brax's, in-graph                     find("brax:ant", backend="spring")
+navix:Navix-Empty-5x5-v0      Navix's, in-graph             find("navix:Navix-Empty-5x5-v0")
 mine:Maze              class or function `Maze` of the module `mine`, in the working directory or installed
 mine:Maze-v0           a Gymnasium id that importing `mine` registers
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -40,6 +44,11 @@ ENGINES = (
 )
 
 
+# Worlds in the graph of other libraries: module, file in `adaptors`, prefix and extra have one name.
+LIBRARIES = ("gymnax", "brax", "navix")
+ADAPTORS = "bellmax.envs.adaptors"
+
+
 class UnknownEnvironment(ValueError):
     """No environment has this name; the message suggests the nearest ones."""
 
@@ -66,7 +75,7 @@ def find(env: Any, *, vectorization: str = "auto", **kwargs: Any) -> Env | Hoste
 
 
 def known() -> dict[str, list[str]]:
-    """Every name that `find` takes, by source: "bellmax", "gymnasium", and "gymnax" if it is installed."""
+    """Every name that `find` takes, by source: "bellmax", "gymnasium", and those of `LIBRARIES` that are installed."""
     import gymnasium
 
     from bellmax.envs import WORLDS
@@ -75,12 +84,11 @@ def known() -> dict[str, list[str]]:
         if _installed(module):
             importlib.import_module(module)
     names = {"bellmax": [f"bellmax:{name}" for name in sorted(WORLDS)], "gymnasium": sorted(gymnasium.registry)}
-    try:
-        from bellmax.envs.adaptors import gymnax
-
-        names["gymnax"] = [f"gymnax:{name}" for name in sorted(gymnax.names())]
-    except ImportError:
-        pass
+    for library in LIBRARIES:
+        if library in sys.modules or f"{ADAPTORS}.{library}" in sys.modules or _installed(library):
+            with contextlib.suppress(ImportError):
+                adaptor = importlib.import_module(f"{ADAPTORS}.{library}")
+                names[library] = [f"{library}:{name}" for name in sorted(adaptor.names())]
     return names
 
 
@@ -92,8 +100,8 @@ def _by_name(name: str, vectorization: str, kwargs: dict[str, Any]) -> Env | Hos
         if inner not in WORLDS:
             raise _unknown(name)
         return WORLDS[inner](**kwargs)
-    if colon and source == "gymnax":
-        return _gymnax(name, inner, kwargs)
+    if colon and source in LIBRARIES:
+        return _of_library(name, source, inner, kwargs)
     if not colon:
         return _gymnasium(name, name, vectorization, kwargs)
     thing = _attribute(name, source, inner)
@@ -102,18 +110,17 @@ def _by_name(name: str, vectorization: str, kwargs: dict[str, Any]) -> Env | Hos
     return _gymnasium(name, inner, vectorization, kwargs)
 
 
-def _gymnax(name: str, inner: str, kwargs: dict[str, Any]) -> Env:
+def _of_library(name: str, library: str, inner: str, kwargs: dict[str, Any]) -> Env:
     try:
-        from bellmax.envs.adaptors import gymnax
-
-        names = gymnax.names()
+        adaptor = importlib.import_module(f"{ADAPTORS}.{library}")
+        names = adaptor.names()
     except MissingDependency:
         raise
     except ImportError as error:
-        raise MissingDependency(f'{name} needs gymnax ({error}): pip install "bellmax[gymnax]"') from error
+        raise MissingDependency(f'{name} needs {library} ({error}): pip install "bellmax[{library}]"') from error
     if inner not in names:
         raise _unknown(name)
-    return gymnax.Gymnax(inner, tuple(kwargs.items()))
+    return adaptor.named(inner, kwargs)
 
 
 def _gymnasium(name: str, identity: str, vectorization: str, kwargs: dict[str, Any]) -> HostedSource | AtariSource:
@@ -129,11 +136,22 @@ def _gymnasium(name: str, identity: str, vectorization: str, kwargs: dict[str, A
                 importlib.import_module(module)
     if identity not in gymnasium.registry:
         raise _unknown(name)
+    _check_robots(name, identity)
     entry = gymnasium.registry[identity].entry_point
     for place, module, package in ENGINES:
         if isinstance(entry, str) and entry.startswith(place):
             _require(name, module, package)
     return (AtariSource if is_atari(identity) else HostedSource)(name, kwargs, vectorization)
+
+
+def _check_robots(name: str, identity: str) -> None:
+    """gymnasium-robotics 1.4 fails with an empty AssertionError where MuJoCo is too new for it."""
+    if re.match(r"Fetch|HandReach|HandManip", identity) and _installed("mujoco"):
+        found = importlib.metadata.version("mujoco")
+        if tuple(int(part) for part in found.split(".")[:2]) >= (3, 12):
+            raise MissingDependency(
+                f'{name} needs a MuJoCo before 3.12, and {found} is installed: pip install "bellmax[robotics]"'
+            )
 
 
 def _attribute(name: str, module: str, inner: str) -> Any:
@@ -162,7 +180,7 @@ def _installed(module: str) -> bool:
 def _unknown(name: str, reason: str = "") -> UnknownEnvironment:
     near = nearest(name)
     module, colon, inner = name.partition(":")
-    if colon and not reason and module not in ("bellmax", "gymnax"):
+    if colon and not reason and module not in ("bellmax", *LIBRARIES):
         held = [word for word, thing in vars(sys.modules[module]).items() if callable(thing)]
         near = [f"{module}:{word}" for word in difflib.get_close_matches(inner, held, 2)] + near
     choices = " or ".join(filter(None, [", ".join(near[:3][:-1]), *near[:3][-1:]]))

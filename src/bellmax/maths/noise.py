@@ -42,10 +42,12 @@ class GaussianNoise(Frozen):
 
 
 class OrnsteinUhlenbeck(Frozen):
-    """Noise that drifts: dx = -theta x dt + sigma dW (Uhlenbeck & Ornstein, 1930, https://doi.org/10.1103/PhysRev.36.823).
+    """Noise that drifts: dx = -theta x dt + sigma dW, in steps of Euler's from x = 0 at an episode's start,
 
-    In steps of Euler's, x <- (1 - theta dt) x + sigma sqrt(dt) N(0, 1), from x = 0 at an episode's start. Far from there
-    its variance is sigma^2 / (theta (2 - theta dt)), and two noises k steps apart are correlated by (1 - theta dt)^k.
+        x <- (1 - theta dt) x + sigma sqrt(dt) N(0, 1)
+
+    (Uhlenbeck & Ornstein, 1930, https://doi.org/10.1103/PhysRev.36.823). Far from the start its variance is
+    sigma^2 / (theta (2 - theta dt)), and two noises k steps apart are correlated by (1 - theta dt)^k.
     """
 
     theta: NonNegative = 0.15  # how strongly it is drawn back to 0

@@ -31,19 +31,20 @@ def huber(error: Array, width: float | Array = 1.0) -> Array:
 
 
 def rescale(value: Array, epsilon: float | Array = 1e-3) -> Array:
-    """h(x) = sign(x) (sqrt(|x| + 1) - 1) + epsilon x: small values as they are nearly, large ones by their root.
+    """h(x) = sign(x) (sqrt(|x| + 1) - 1) + epsilon x: small values are halved, of large ones the root is left.
 
-    Pohlen et al., 2018 (https://arxiv.org/abs/1805.11593), section 3.2.
+    Pohlen et al., 2018 (https://arxiv.org/abs/1805.11593), section 3.2; the root's difference is written as a fraction,
+    in which nothing cancels.
     """
-    return jnp.sign(value) * (jnp.sqrt(jnp.abs(value) + 1) - 1) + epsilon * value
+    return value / (jnp.sqrt(jnp.abs(value) + 1) + 1) + epsilon * value
 
 
 def restore(rescaled: Array, epsilon: float | Array = 1e-3) -> Array:
     """The inverse of `rescale`: sign(y) (((sqrt(1 + 4 epsilon (|y| + 1 + epsilon)) - 1) / (2 epsilon))^2 - 1).
 
-    Pohlen et al., 2018 (https://arxiv.org/abs/1805.11593), proposition A.2, with the fraction turned round so that
-    nothing cancels, and epsilon may be 0.
+    Pohlen et al., 2018 (https://arxiv.org/abs/1805.11593), proposition A.2. The fraction is 1 + excess below,
+    which does not cancel, and lets epsilon be 0.
     """
-    much = jnp.abs(rescaled) + 1 + epsilon
-    root = 2 * much / (jnp.sqrt(1 + 4 * epsilon * much) + 1)
-    return jnp.sign(rescaled) * (root - 1) * (root + 1)
+    root = jnp.sqrt(1 + 4 * epsilon * (jnp.abs(rescaled) + 1 + epsilon))
+    excess = 2 * rescaled / (root + 1 + 2 * epsilon)
+    return excess * (jnp.abs(excess) + 2)

@@ -98,7 +98,7 @@ class RenormMLP(eqx.Module):
 
     def learning(self, x: Array, running: list[Running], weight: Array) -> tuple[Array, list[Running]]:
         """By the statistics of the batch -> features [batch, sizes[-1]], the running statistics moved."""
-        moved = []
+        moved: list[Running] = []
         for norm, layer, seen in zip(self.norms, self.mlp.layers, running):
             x, now = norm.learning(x, seen, weight)
             x, moved = ACTIVATIONS[self.mlp.activation](layer(x)), [*moved, now]

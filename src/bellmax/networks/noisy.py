@@ -53,14 +53,16 @@ def noisy(network: Any, key: Array, sigma: float | Array = 0.5) -> Any:
     """The network with noise in every dense layer, which starts anew."""
     layers, tree = jax.tree.flatten(network, is_leaf=lambda part: isinstance(part, Dense))
     keys = jax.random.split(key, len(layers))
-    return tree.unflatten(NoisyDense(x, k, sigma) if isinstance(x, Dense) else x for x, k in zip(layers, keys))
+    return jax.tree.unflatten(
+        tree, [NoisyDense(x, k, sigma) if isinstance(x, Dense) else x for x, k in zip(layers, keys)]
+    )
 
 
 def drawn(network: Any, key: Array) -> Any:
     """The plain network of one draw of the noise, of every layer its own."""
     layers, tree = jax.tree.flatten(network, is_leaf=_is_noisy)
     keys = jax.random.split(key, len(layers))
-    return tree.unflatten(x.draw(k) if _is_noisy(x) else x for x, k in zip(layers, keys))
+    return jax.tree.unflatten(tree, [x.draw(k) if _is_noisy(x) else x for x, k in zip(layers, keys)])
 
 
 def quiet(network: Any) -> Any:

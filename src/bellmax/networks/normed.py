@@ -73,6 +73,8 @@ def normed(network: Network) -> Network:
     """
 
     def with_norm(part: Any) -> Any:
-        return {Dense: NormedDense, Convolutions: NormedConvolutions}.get(type(part), lambda x: x)(part)
+        if isinstance(part, Dense):
+            return NormedDense(part)
+        return NormedConvolutions(part) if isinstance(part, Convolutions) else part
 
     return jax.tree.map(with_norm, network, is_leaf=lambda part: isinstance(part, Dense | Convolutions))

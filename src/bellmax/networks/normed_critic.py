@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 import equinox as eqx
@@ -39,10 +40,10 @@ class NormedCritic(eqx.Module):
 
     def __call__(self, obs: Any, action: Array, key: Array, dropout: float | Array) -> Array:
         """`dropout`: the probability with which a unit is left out; the others are scaled up to make up for it."""
-        x, sizes = jnp.concatenate([self.encoder(obs), to_unit(self.space, action)]), [layer.bias.size for layer in self.mlp.layers]
-        chance = uniform(key, (sum(sizes),))  # one draw for all layers, cut in pieces
-        for index, (layer, norm) in enumerate(zip(self.mlp.layers, self.norms)):
-            start = sum(sizes[:index])
-            kept = chance[start : start + sizes[index]] >= dropout
+        x = jnp.concatenate([self.encoder(obs), to_unit(self.space, action)])
+        ends = [0, *accumulate(len(layer.bias) for layer in self.mlp.layers)]
+        chance = uniform(key, (ends[-1],))  # one draw for all layers, cut in pieces
+        for layer, norm, start, end in zip(self.mlp.layers, self.norms, ends, ends[1:]):
+            kept = chance[start:end] >= dropout
             x = ACTIVATIONS[self.mlp.activation](norm(jnp.where(kept, layer(x) / (1 - dropout), 0)))
         return self.head(x)[0]

@@ -19,9 +19,7 @@ class Predictor(eqx.Module):
     torso: Torso
     head: Dense
 
-    def __init__(
-        self, key: Array, obs: Tree, hidden: tuple[int, ...], outputs: int, activation: Activation = "relu"
-    ):
+    def __init__(self, key: Array, obs: Tree, hidden: tuple[int, ...], outputs: int, activation: Activation = "relu"):
         torso_key, head_key = jax.random.split(key)
         self.torso = Torso(torso_key, obs, hidden, activation)
         self.head = Dense(head_key, self.torso.size, outputs)

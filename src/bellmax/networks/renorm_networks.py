@@ -36,9 +36,7 @@ class RenormCritic(eqx.Module):
         """By the running statistics."""
         return self.head(self.mlp(self._joined(obs, action), running))[:, 0]
 
-    def learning(
-        self, obs: Any, action: Array, running: list[Running], weight: Array
-    ) -> tuple[Array, list[Running]]:
+    def learning(self, obs: Any, action: Array, running: list[Running], weight: Array) -> tuple[Array, list[Running]]:
         """By the statistics of the batch -> Q [batch], the running statistics moved."""
         features, running = self.mlp.learning(self._joined(obs, action), running, weight)
         return self.head(features)[:, 0], running

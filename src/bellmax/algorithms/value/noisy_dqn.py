@@ -13,8 +13,8 @@ The paper's options, of its NoisyNet-Dueling: `double` takes the action from the
 value from theta- (eq. 17); `dueling` splits Q into V and A.
 
 Beyond the paper: the error is clipped to +-1 (Huber's loss), Adam descends, the gradient is clipped by its norm; C
-counts updates, and `target_rate` below 1 lets theta- follow slowly. `Prioritised` experience replays what surprises;
-windows of n steps give n-step targets.
+counts updates, and `target_rate` below 1 lets theta- follow slowly; before the first update actions are drawn evenly,
+as in DQN. `Prioritised` experience replays what surprises; windows of n steps give n-step targets.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Prioritised, Replay, fold
 from bellmax.maths.chance import choose
 from bellmax.maths.distributional import best_action, of_action, unless_over
-from bellmax.maths.exploration import best, greedy
+from bellmax.maths.exploration import best, evenly, greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
 from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import weighted_mean
@@ -75,7 +75,8 @@ class NoisyDQN(Algorithm):
 
     def act(self, state: State, obs: Any, key: Array, memory: Any = None) -> Decision:
         noise_key, choice_key = jax.random.split(key)
-        return Decision(choose(greedy(drawn(state.network, noise_key)(obs), legal_of(obs)), choice_key))
+        q, legal = drawn(state.network, noise_key)(obs), legal_of(obs)
+        return Decision(choose(jnp.where(state.steps == 0, evenly(q, legal), greedy(q, legal)), choice_key))
 
     def greedy(self, state: State, obs: Any, key: Array, memory: Any = None) -> Decision:
         return Decision(choose(greedy(quiet(state.network)(obs), legal_of(obs)), key))

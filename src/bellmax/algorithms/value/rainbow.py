@@ -15,7 +15,8 @@ The dueling network, with phi the features (the paper's section "The integrated 
 
 Beyond the paper: the value and the advantage are each one layer behind the torso, whose dense layers they share. C
 counts updates, and `target_rate` below 1 lets theta- follow slowly; the gradient is clipped by its norm; importance
-weights are averaged by, so that they change no step's size.
+weights are averaged by, so that they change no step's size. Before the first update actions are drawn evenly, as in
+DQN.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from bellmax.maths.distributional import (
     support,
     unless_over,
 )
-from bellmax.maths.exploration import greedy
+from bellmax.maths.exploration import evenly, greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
 from bellmax.maths.schedules import Linear, Scheduled, at
 from bellmax.maths.statistics import weighted_mean
@@ -89,8 +90,8 @@ class Rainbow(Algorithm):
 
     def act(self, state: State, obs: Any, key: Array, memory: Any = None) -> Decision:
         noise_key, choice_key = jax.random.split(key)
-        q = self.mean(drawn(state.network, noise_key)(obs))
-        return Decision(choose(greedy(q, legal_of(obs)), choice_key))
+        q, legal = self.mean(drawn(state.network, noise_key)(obs)), legal_of(obs)
+        return Decision(choose(jnp.where(state.steps == 0, evenly(q, legal), greedy(q, legal)), choice_key))
 
     def greedy(self, state: State, obs: Any, key: Array, memory: Any = None) -> Decision:
         return Decision(choose(greedy(self.mean(quiet(state.network)(obs)), legal_of(obs)), key))

@@ -9,6 +9,9 @@ https://arxiv.org/abs/1705.05363). Scores that are reported leave it out.
 
 Beyond the papers: with replay a bonus is that of the moment at which a step is sampled, not of when it was taken, so
 what has become familiar no longer pays; counts grow with the steps that are taken, not with those that are replayed.
+`untried_first` takes, in acting, what was never done where one stands, before it asks the algorithm: a bonus is paid
+for what was done, and nobody expects it of what was not (as in R-max: Brafman & Tennenholtz, 2002,
+https://www.jmlr.org/papers/v3/brafman02a.html). For algorithms that replay, and so may learn from any action.
 """
 
 from __future__ import annotations
@@ -16,13 +19,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax import Array
 
 from bellmax.bonuses import Bonus, HashedCounts
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Experience
+from bellmax.maths.chance import choose
+from bellmax.maths.exploration import evenly
 from bellmax.maths.statistics import weighted_mean
+from bellmax.maths.tables import legal_of
 from bellmax.ranges import NonNegative
+from bellmax.spaces import zeros
 
 
 class State(NamedTuple):
@@ -38,6 +46,15 @@ class Curious(Algorithm):
     inner: Algorithm
     bonus: Bonus = HashedCounts()
     weight: NonNegative = 1.0  # of the bonus beside the reward: beta
+    untried_first: bool = False  # while learning, do first what was never done there
+
+    def __post_init__(self) -> None:
+        Algorithm.__post_init__(self)
+        if self.untried_first and not self.experience.replays:
+            raise ValueError(
+                f"Curious.untried_first = True: {type(self.inner).__name__} learns from its own choices alone; "
+                "leave untried_first out, or take an algorithm that replays."
+            )
 
     @property
     def experience(self) -> Experience:
@@ -45,10 +62,20 @@ class Curious(Algorithm):
 
     def init(self, key: Array, spec: Spec) -> State:
         inner_key, bonus_key = jax.random.split(key)
-        return State(self.inner.init(inner_key, spec), self.bonus.init(bonus_key, spec))
+        state = State(self.inner.init(inner_key, spec), self.bonus.init(bonus_key, spec))
+        if self.untried_first:
+            self.bonus.untried(state.bonus, zeros(spec.obs))  # says at once if it cannot
+        return state
 
     def act(self, state: State, obs: Any, key: Array, memory: Any = None) -> Decision:
-        return self.inner.act(state.inner, obs, key, memory)
+        if not self.untried_first:
+            return self.inner.act(state.inner, obs, key, memory)
+        inner_key, untried_key = jax.random.split(key)
+        decision, legal = self.inner.act(state.inner, obs, inner_key, memory), legal_of(obs)
+        untried = self.bonus.untried(state.bonus, obs)
+        untried = untried if legal is None else untried & legal
+        action = choose(evenly(untried.astype(jnp.float32), untried), untried_key)
+        return decision._replace(action=jnp.where(untried.any(), action, decision.action))
 
     def greedy(self, state: State, obs: Any, key: Array, memory: Any = None) -> Decision:
         return self.inner.greedy(state.inner, obs, key, memory)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.envs.registration import EnvSpec, load_env_creator
+from gymnasium.envs.registration import EnvSpec, WrapperSpec, load_env_creator
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
 from bellmax.envs.adaptors import MissingDependency
@@ -138,6 +138,8 @@ def spec_of(name: str) -> EnvSpec:
     spec = copy.deepcopy(gym.spec(identity))
     if isinstance(spec.entry_point, str) and spec.entry_point.startswith("__main__:"):
         spec.entry_point = load_env_creator(spec.entry_point)  # another process has another __main__
+    if isinstance(spec.entry_point, str) and spec.entry_point.startswith("minigrid.envs:"):
+        spec.additional_wrappers += (WrapperSpec("Wordless", "bellmax.envs.adaptors.minigrid:Wordless", {}),)
     return spec
 
 

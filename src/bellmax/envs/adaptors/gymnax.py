@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 import functools
 import inspect
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -16,6 +15,7 @@ from jax import Array
 
 from bellmax.core import Env, Outcome, Spec
 from bellmax.envs.adaptors import MissingDependency
+from bellmax.envs.adaptors.settled import pairs, settled
 from bellmax.spaces import Box, Discrete, Tree
 
 
@@ -31,9 +31,7 @@ class Gymnax(Env):
     options: tuple[tuple[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
-        pairs = self.options.items() if isinstance(self.options, Mapping) else self.options
-        frozen = sorted((name, tuple(value) if isinstance(value, list) else value) for name, value in pairs)
-        object.__setattr__(self, "options", tuple(frozen))
+        object.__setattr__(self, "options", pairs(self.options))
         Env.__post_init__(self)
         _made(self.name, self.options)
 
@@ -44,7 +42,7 @@ class Gymnax(Env):
     def reset(self, key: Array) -> tuple[Any, Any]:
         env, params, spec = _made(self.name, self.options)
         obs, env_state = env.reset_env(key, params)
-        return jax.tree.map(_strong, env_state), _cast(spec.obs, obs)
+        return settled(env_state), _cast(spec.obs, obs)
 
     def step(self, env_state: Any, action: Any, key: Array) -> tuple[Any, Outcome]:
         env, params, spec = _made(self.name, self.options)
@@ -53,12 +51,17 @@ class Gymnax(Env):
         last = terminated | env.is_truncated(env_state, params)
         discount = 1 - terminated.astype(jnp.float32)
         outcome = Outcome(_cast(spec.obs, obs), jnp.asarray(reward, jnp.float32), discount, last)
-        return jax.tree.map(_strong, env_state), outcome
+        return settled(env_state), outcome
 
 
 def names() -> list[str]:
     """The names that `Gymnax` knows."""
     return list(_library().registered_envs)
+
+
+def named(name: str, options: dict[str, Any]) -> Gymnax:
+    """The environment of a name."""
+    return Gymnax(name, pairs(options))
 
 
 def _library() -> Any:
@@ -130,9 +133,3 @@ def _bound(bound: Any, shape: tuple[int, ...]) -> float | tuple[float, ...]:
 def _cast(space: Tree, obs: Any) -> Any:
     """The observation in the dtypes that the spec promises; some environments return others than they declare."""
     return jax.tree.map(lambda leaf, x: jnp.asarray(x, leaf.dtype if isinstance(leaf, Box) else jnp.int32), space, obs)
-
-
-def _strong(x: Any) -> Array:
-    """As an array whose dtype is settled: a weak one would change between the reset and the first step."""
-    x = jnp.asarray(x)
-    return jax.lax.convert_element_type(x, x.dtype)
