@@ -46,6 +46,19 @@ ALGORITHMS = {
     "recurrent-ppo": "bellmax.algorithms.policy.recurrent_ppo:RecurrentPPO",
     "dqn": "bellmax.algorithms.value.dqn:DQN",
     "sac": "bellmax.algorithms.control.sac:SAC",
+    "pqn": "bellmax.algorithms.value.pqn:PQN",
+    "c51": "bellmax.algorithms.value.c51:C51",
+    "qr-dqn": "bellmax.algorithms.value.qr_dqn:QRDQN",
+    "iqn": "bellmax.algorithms.value.iqn:IQN",
+    "noisy-dqn": "bellmax.algorithms.value.noisy_dqn:NoisyDQN",
+    "rainbow": "bellmax.algorithms.value.rainbow:Rainbow",
+    "r2d2": "bellmax.algorithms.value.r2d2:R2D2",
+    "discrete-sac": "bellmax.algorithms.value.discrete_sac:DiscreteSAC",
+    "ddpg": "bellmax.algorithms.control.ddpg:DDPG",
+    "td3": "bellmax.algorithms.control.td3:TD3",
+    "redq": "bellmax.algorithms.control.redq:REDQ",
+    "droq": "bellmax.algorithms.control.droq:DroQ",
+    "crossq": "bellmax.algorithms.control.crossq:CrossQ",
 }
 
 SUMMARIES = {
@@ -85,6 +98,19 @@ SUMMARIES = {
     "recurrent-ppo": "PPO with a GRU or LSTM, for what cannot be seen at once (Schulman et al., 2017)",
     "dqn": "Deep Q-learning; double, dueling, n-step and prioritised as options (Mnih et al., 2015)",
     "sac": "Soft actor-critic with a learned temperature (Haarnoja et al., 2018)",
+    "pqn": "Q-learning without replay or target, on lambda-returns (Gallici et al., 2025)",
+    "c51": "Deep Q-learning of the return's distribution on 51 atoms (Bellemare et al., 2017)",
+    "qr-dqn": "Deep Q-learning of the return's quantiles (Dabney et al., 2018)",
+    "iqn": "Deep Q-learning of any quantile that is asked for (Dabney et al., 2018)",
+    "noisy-dqn": "Deep Q-learning that explores by noise in its weights (Fortunato et al., 2018)",
+    "rainbow": "Six improvements of deep Q-learning together (Hessel et al., 2018)",
+    "r2d2": "Deep Q-learning with a memory, from replayed sequences (Kapturowski et al., 2019)",
+    "discrete-sac": "Soft actor-critic for choices (Christodoulou, 2019)",
+    "ddpg": "Deterministic policy gradient with a critic (Lillicrap et al., 2016)",
+    "td3": "DDPG with twin critics, delayed and smoothed (Fujimoto et al., 2018)",
+    "redq": "SAC with ten critics and twenty updates a step (Chen et al., 2021)",
+    "droq": "SAC with dropout critics and twenty updates a step (Hiraoka et al., 2022)",
+    "crossq": "SAC without target networks, by batch normalisation (Bhatt et al., 2024)",
 }
 
 

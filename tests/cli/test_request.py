@@ -87,6 +87,7 @@ def test_every_option_arrives():
         "name": "x",
         "track": ("tensorboard", "wandb"),
         "display": "json",
+        "overlap": True,
     }
 
 

@@ -79,10 +79,29 @@ CHOOSING: dict[str, Algorithm] = {
     "dqn-plain-dueling-prioritised": bm.DQN(**SMALL, **EPSILON, experience=RANKED, double=False, dueling=True),
     "normalised-dqn": Normalised(bm.DQN(**SMALL, **EPSILON, experience=REPLAY)),
     "q-learning-replay": bm.QLearning(experience=REPLAY),
+    "pqn": bm.PQN(**SMALL, **EPSILON, experience=Steps(6), epochs=2, minibatches=2),
+    "c51": bm.C51(**SMALL, **EPSILON, experience=REPLAY, atoms=5, v_min=-2.0, v_max=2.0),
+    "qr-dqn": bm.QRDQN(**SMALL, **EPSILON, experience=REPLAY, quantiles=5),
+    "iqn": bm.IQN(**SMALL, **EPSILON, experience=REPLAY, samples=4, target_samples=4, choice_samples=4, cosines=4),
+    "noisy-dqn": bm.NoisyDQN(**SMALL, experience=REPLAY),
+    "rainbow": bm.Rainbow(**SMALL, experience=RANKED, atoms=5, v_min=-2.0, v_max=2.0),
+    "r2d2": bm.R2D2(
+        **SMALL,
+        **EPSILON,
+        experience=bm.Sequences(64, batch=4, window=3, burn_in=1, length=2, start=16),
+        memory_size=4,
+        n=2,
+    ),
+    "discrete-sac": bm.DiscreteSAC(**SMALL, experience=REPLAY),
+    "curious-dqn": bm.Curious(bm.DQN(**SMALL, **EPSILON, experience=REPLAY), bonus=bm.HashedCounts()),
 }
 MOVING: dict[str, Algorithm] = {
-    "sac": bm.SAC(**SMALL, experience=REPLAY),
-    "sac-prioritised": bm.SAC(**SMALL, experience=RANKED),
+    "sac": bm.SAC(**SMALL, experience=RANKED),
+    "ddpg": bm.DDPG(**SMALL, experience=REPLAY, noise=bm.OrnsteinUhlenbeck()),
+    "td3": bm.TD3(**SMALL, experience=REPLAY),
+    "redq": bm.REDQ(**SMALL, experience=REPLAY, critics=3),
+    "droq": bm.DroQ(**SMALL, experience=REPLAY),
+    "crossq": bm.CrossQ(**SMALL, critic_hidden=(8,), experience=REPLAY),
 }
 CASES += [
     Case(name, algorithm, LAKE if name.startswith("q-") else MatchingReward()) for name, algorithm in CHOOSING.items()

@@ -61,7 +61,7 @@ class State(NamedTuple):
 class CrossQ(Algorithm):
     """Soft actor-critic with batch renormalisation and without targets."""
 
-    experience: Replay | Prioritised = Replay(capacity=1_000_000, batch=256, start=5_000)
+    experience: Replay | Prioritised = Replay(capacity=1_000_000, batch=256, start=5_000)  # what it learns from
     gamma: Unit = 0.99  # discount
     learning_rate: Scheduled = 1e-3  # Adam's, of the actor and the temperature
     critic_learning_rate: Scheduled = 1e-3  # Adam's, of the critics

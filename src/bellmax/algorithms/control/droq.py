@@ -56,7 +56,9 @@ class State(NamedTuple):
 class DroQ(Algorithm):
     """Soft actor-critic with dropout, layer normalisation and many updates a step."""
 
-    experience: Replay | Prioritised = Replay(capacity=1_000_000, batch=256, start=5_000, updates=20)
+    experience: Replay | Prioritised = Replay(
+        capacity=1_000_000, batch=256, start=5_000, updates=20
+    )  # what it learns from
     gamma: Unit = 0.99  # discount
     tau: Unit = 0.005  # how fast the target critics follow
     learning_rate: Scheduled = 3e-4  # Adam's, of the actor and the temperature

@@ -54,7 +54,7 @@ class State(NamedTuple):
 class DiscreteSAC(Algorithm):
     """Soft actor-critic for discrete actions."""
 
-    experience: Replay | Prioritised = Replay(capacity=100_000, batch=64, start=1_000)
+    experience: Replay | Prioritised = Replay(capacity=100_000, batch=64, start=1_000)  # what it learns from
     gamma: Unit = 0.99  # discount
     tau: Unit = 0.005  # how fast the target critics follow
     learning_rate: Scheduled = 3e-4  # Adam's, of the actor and the temperature

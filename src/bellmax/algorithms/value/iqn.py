@@ -49,7 +49,7 @@ class State(NamedTuple):
 class IQN(Algorithm):
     """Deep Q-learning of the distribution of returns, asked for any quantile."""
 
-    experience: Replay | Prioritised = Replay(capacity=100_000, batch=128, start=1_000)
+    experience: Replay | Prioritised = Replay(capacity=100_000, batch=128, start=1_000)  # what it learns from
     gamma: Unit = 0.99  # discount
     exploration: EpsilonGreedy | Boltzmann = EpsilonGreedy(Linear(1.0, 0.05))  # how actions are chosen while learning
     learning_rate: Scheduled = 2.5e-4  # Adam's

@@ -54,7 +54,7 @@ class State(NamedTuple):
 class NoisyDQN(Algorithm):
     """Deep Q-learning that explores by noise in its weights."""
 
-    experience: Replay | Prioritised = Replay(capacity=100_000, batch=128, start=1_000)
+    experience: Replay | Prioritised = Replay(capacity=100_000, batch=128, start=1_000)  # what it learns from
     gamma: Unit = 0.99  # discount
     learning_rate: Scheduled = 2.5e-4  # Adam's
     target_every: Count = 500  # C: updates between two renewals of the target

@@ -64,7 +64,7 @@ class State(NamedTuple):
 class Rainbow(Algorithm):
     """Deep Q-learning: double, dueling, distributional, noisy, prioritised, with n-step targets."""
 
-    experience: Prioritised | Replay = Prioritised(n=3, alpha=0.5, beta=Linear(0.4, 1.0))
+    experience: Prioritised | Replay = Prioritised(n=3, alpha=0.5, beta=Linear(0.4, 1.0))  # what it learns from
     gamma: Unit = 0.99  # discount
     learning_rate: Scheduled = 2.5e-4  # Adam's
     target_every: Count = 500  # C: updates between two renewals of the target
