@@ -20,3 +20,42 @@ CARTPOLE_PPO: dict[str, Any] = {  # the Stable-Baselines3 zoo's settings of PPO 
 }
 
 SOLVED = 475.0  # greedy mean of 100 episodes from which CartPole-v1 counts as solved
+
+PENDULUM_SAC: dict[str, Any] = {  # SAC on Pendulum-v1, one update a step
+    "algorithm": "sac",
+    "capacity": 100_000,
+    "batch": 256,
+    "hidden": [256, 256],
+    "learning_rate": 3e-4,
+    "length": 1,
+    "updates": 1,
+    "start": 100,
+    "warm_up": 400,
+    "steps": 2_000,
+}
+SAC_PRODUCTS = 16  # of 256 x 256 x 256 in one update: 3 for the target, 6 for the critics, 7 for the actor
+
+CARTPOLE_DQN_ZOO: dict[str, Any] = {  # the Stable-Baselines3 zoo's settings of DQN on CartPole-v1
+    "algorithm": "dqn",
+    "capacity": 100_000,
+    "batch": 64,
+    "hidden": [256, 256],
+    "learning_rate": 2.3e-3,
+    "length": 256,
+    "updates": 128,
+    "start": 1_000,
+    "target_every": 128,
+    "epsilon": 0.04,
+    "warm_up": 5_120,
+    "steps": 25_600,
+}
+
+CARTPOLE_DQN: dict[str, Any] = CARTPOLE_DQN_ZOO | {  # small, an update a step
+    "hidden": [64, 64],
+    "learning_rate": 1e-3,
+    "length": 1,
+    "updates": 1,
+    "target_every": 100,
+    "warm_up": 5_000,
+    "steps": 50_000,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 import re
 import shlex
 import tomllib
@@ -11,15 +12,18 @@ import tomllib
 import jax
 import pytest
 
+from bellmax.algorithms.wrappers.curious import Curious
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
+from bellmax.bonuses import ICM, RND, HashedCounts
 from bellmax.catalogue import ALGORITHMS, algorithm_class
 from bellmax.cli import flags
 from bellmax.cli.main import COMMANDS
 from bellmax.cli.request import understand
 from bellmax.cli.sweep import _OVER
 from bellmax.core import Spec, Transition
-from bellmax.drivers.learn import example_transition
+from bellmax.drivers.learn import example_transition, learn
 from bellmax.envs import WORLDS
+from bellmax.maths.schedules import resolve
 from bellmax.spaces import Box, Discrete
 from tests.architecture.test_architecture import ALLOWED, SOURCE
 from tests.docs.pages import PAGES, ROOT, commands, headings, links, table
@@ -132,25 +136,25 @@ def written(algorithm) -> str:
 
 
 def test_every_metric_is_explained_and_every_one_explained_is_reported():
-    reported = set()
+    reported = metrics_of(ScaledRewards(algorithm_class("ppo")()))
     for name in ALGORITHMS:
-        reported |= metrics_of(ScaledRewards(algorithm_class(name)()))
+        reported |= metrics_of(resolve(algorithm_class(name)(), 1000))
+    for bonus in (HashedCounts(), RND(), ICM()):
+        reported |= metrics_of(Curious(algorithm_class("a2c")(), bonus=bonus))
     assert {row["metric"] for text in TEXTS.values() for row in table(text, "metric")} == reported
 
 
 def metrics_of(algorithm) -> set[str]:
-    """The metrics of an update, which is only traced."""
-    key = jax.random.key(0)
-    obs = next(
-        obs for obs in (Discrete(5), Box((3,), 0.0, 1.0), Box((2, 3))) if takes(algorithm, Spec(obs, Discrete(2), 4))
-    )
-    spec = Spec(obs, Discrete(2), 4)
+    """The metrics of a round's learning, which is only traced."""
+    key, experience = jax.random.key(0), algorithm.experience
+    worlds = itertools.product((Discrete(5), Box((3,), 0.0, 1.0), Box((2, 3))), (Discrete(2), Box((2,), -1.0, 1.0)))
+    spec = next(Spec(*world, 4) for world in worlds if takes(algorithm, Spec(*world, 4)))
 
     def update() -> dict[str, jax.Array]:
         state = algorithm.init(key, spec)
         one = example_transition(algorithm, state, spec)
-        batch: Transition = jax.tree.map(lambda x: jax.numpy.zeros((8, 4, *x.shape), x.dtype), one)
-        return algorithm.update(state, batch, key)[1]
+        fresh: Transition = jax.tree.map(lambda x: jax.numpy.zeros((8, 4, *x.shape), x.dtype), one)
+        return learn(algorithm, state, experience.empty(one, 4), fresh, key)[2]
 
     return set(jax.eval_shape(update))
 

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-navix = pytest.importorskip("navix")
+pytest.importorskip("navix")
+import navix
 
 from bellmax.envs.adaptors.navix import Navix, names
 from bellmax.envs.names import UnknownEnvironment, find
@@ -31,6 +32,8 @@ def test_names_and_specs():
     assert Navix(NAME, shown="symbolic").spec.obs.shape == (5, 5, 3)
     with pytest.raises(UnknownEnvironment, match=f"navix:{NAME}"):
         find("navix:Empty-5x5")
+    with pytest.raises(ValueError, match="does not take gama"):
+        Navix(NAME, {"gama": 0.9})
 
 
 def test_the_goal_terminates_and_is_worth_1():
@@ -48,9 +51,9 @@ def test_a_time_limit_cuts_and_does_not_terminate():
 
 
 def test_observations_are_navixs_and_within_their_bounds():
-    name = "Navix-DoorKey-5x5-v0"
-    env = Navix(name, {"random_start": True})
-    theirs = navix.make(name, observation_fn=navix.observations.symbolic_first_person, random_start=True)
+    name = "Navix-DoorKey-Random-5x5-v0"
+    env = Navix(name)
+    theirs = navix.make(name, observation_fn=navix.observations.symbolic_first_person)
     state, obs = env.reset(KEY)
     now, seen = theirs.reset(KEY), []
     np.testing.assert_array_equal(obs, now.observation)

@@ -8,6 +8,7 @@ import pytest
 from bellmax import spaces
 from bellmax.core import Transition
 from bellmax.experience import Prioritised, Replay, Sequences
+from bellmax.experience import ring as rings
 from bellmax.experience.frames import SPARE
 from bellmax.spaces import Masked
 from tests.experience.made_up import example, quick
@@ -118,6 +119,17 @@ def env_of(batch, rounds):
     same = (seen[batch.action] == images[:, :, None]).all((-1, -2, -3))
     assert (same.sum(-1) == 1).all()
     return same.argmax(-1)
+
+
+def test_frames_are_gone_when_they_are_written_over_and_not_before():
+    add, seen = quick(REPLAY.add), quick(lambda *now: rings.windows(*now, 1).weight[0])
+    steps = list(film(5, 75, 1, "zeros", 0.15))
+    buffer, env = REPLAY.empty(example(steps[0]), ENVS), np.arange(ENVS)
+    for time, fresh in enumerate(steps):
+        buffer = add(buffer, fresh)
+        if time >= 45:
+            held = np.stack([seen(buffer, jnp.full(ENVS, t), env) for t in range(time - 39, time + 1)])
+            np.testing.assert_array_equal(held, whole(steps[: time + 1], 40 + 40 // SPARE + STACK + 1)[-40:])
 
 
 def test_an_interrupted_run_goes_on_with_other_stacks():

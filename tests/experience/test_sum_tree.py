@@ -59,7 +59,7 @@ def test_find_is_the_running_sum(size):
 weights = st.lists(st.sampled_from([0.0, 0.0, 1e-8, 0.3, 1.0, 7.0, 1e6]), min_size=1, max_size=70).filter(any)
 
 
-@hypothesis.given(weights, st.sampled_from([0.0, 1e-9, 0.2, 0.5, 0.999, np.float32(1) - np.float32(2**-24)]))
+@hypothesis.given(weights, st.sampled_from([0.0, 1e-9, 0.2, 0.5, 0.999, np.float32(1) - np.float32(2**-24), 1.0]))
 @hypothesis.settings(max_examples=150, deadline=None)
 def test_find_never_comes_to_a_leaf_of_0(values, share):
     leaves = np.zeros(WIDTH * 3, np.float32)
@@ -67,6 +67,17 @@ def test_find_never_comes_to_a_leaf_of_0(values, share):
     tree = put(sum_tree.empty(len(leaves)), np.arange(len(leaves)), leaves)
     assert leaves[find(tree, jnp.float32([share]))[0]] > 0
     assert leaves[find(tree, jnp.float32([0.0]))[0]] > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_find_never_does_so_beside_the_edges_either(seed):
+    draw, size = np.random.default_rng(seed), 3 * WIDTH**2
+    leaves = np.float32(10.0 ** draw.uniform(-3, 3, size)) * (draw.random(size) < 0.1)
+    tree = put(sum_tree.empty(size), np.arange(size), leaves)
+    edges = np.float32(np.cumsum(leaves, dtype=np.float64) / leaves.sum(dtype=np.float64))
+    beside = [np.nextafter(edges, np.float32(to)) for to in (0, 1)]
+    share = np.clip(np.concatenate([edges, *beside]), 0, 1)
+    assert (leaves[find(tree, share)] > 0).all()
 
 
 def test_nothing_drifts_over_many_changes():

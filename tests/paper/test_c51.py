@@ -53,7 +53,7 @@ def terms(c51, params, rows, m, _):
     """sum_i m_i (log m_i - log p_i)."""
     z = np.linspace(c51.v_min, c51.v_max, c51.atoms)
     p = np.array([probs[a] for probs, a in zip(softmax(outputs(params, rows.obs, c51.atoms)), rows.action)])
-    kl = np.array([sum(mi * np.log(mi / pi) for mi, pi in zip(*row) if mi > 0) for row in zip(m, p)])
+    kl = np.array([sum(mi[mi > 0] * np.log(mi[mi > 0] / pi[mi > 0])) for mi, pi in zip(m, p)])
     return {"loss": kl, "td_error": np.abs(m @ z - p @ z), "value": p @ z, "priority": kl}
 
 

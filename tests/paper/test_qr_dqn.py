@@ -32,13 +32,12 @@ def targets(qr, params, target_params, rows, _):
 
 
 def regression(quantiles, y, tau, kappa):
-    """sum_i E_j rho_tau_i(y_j - theta_i), pair by pair."""
+    """sum_i E_j rho_tau_i(y_j - theta_i), rho_tau(u) = |tau - 1[u < 0]| L(u) / kappa."""
     total = 0.0
     for theta_i, tau_i in zip(quantiles, tau):
-        for y_j in y:
-            u = y_j - theta_i
-            huber = u**2 / 2 if abs(u) <= kappa else kappa * (abs(u) - kappa / 2)
-            total += abs(tau_i - float(u < 0)) * huber / kappa / len(y)
+        u = np.asarray(y) - theta_i
+        huber = np.where(abs(u) <= kappa, u**2 / 2, kappa * (abs(u) - kappa / 2))
+        total += sum(abs(tau_i - (u < 0)) * huber / kappa) / len(y)
     return total
 
 

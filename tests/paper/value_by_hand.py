@@ -112,6 +112,9 @@ def best_legal(q, legal):
 # --- noise in the weights ---------------------------------------------------------------------------------------------
 
 
+DRAWN = jax.jit(drawn)
+
+
 def noise_of(network, key):
     """eps of every weight of the dense layers that are drawn with this key: of a layer with mean 0 and deviation 1."""
     is_noisy = lambda part: isinstance(part, NoisyDense)
@@ -119,13 +122,11 @@ def noise_of(network, key):
     def bare(part):
         if not is_noisy(part):
             return part
-        layer = jax.tree.map(jnp.zeros_like, part)
-        return jax.tree.unflatten(
-            jax.tree.structure(layer),
-            [x + ("deviation" in jax.tree_util.keystr(path)) for path, x in jax.tree_util.tree_leaves_with_path(layer)],
-        )
+        leaves, tree = jax.tree_util.tree_flatten_with_path(part)
+        is_deviation = ["deviation" in jax.tree_util.keystr(path) for path, _ in leaves]
+        return tree.unflatten(np.full(x.shape, yes, np.float32) for yes, (_, x) in zip(is_deviation, leaves))
 
-    return by_name(drawn(jax.tree.map(bare, network, is_leaf=is_noisy), key))
+    return by_name(DRAWN(jax.tree.map(bare, network, is_leaf=is_noisy), key))
 
 
 def with_noise(params, noise):
@@ -159,7 +160,7 @@ def mean(x, weight):
 
 
 def assert_updates(algorithm, n, targets, terms, draws: Any = lambda algorithm, network, size, key: None, masked=False):
-    """Five updates of the library are those of the loops.
+    """Four updates of the library are those of the loops.
 
     draws(algorithm, network, batch size, key) -> what the update draws, as it likes
     targets(algorithm, params, target_params, rows, drawn) -> what is learned towards, a row each
@@ -168,7 +169,7 @@ def assert_updates(algorithm, n, targets, terms, draws: Any = lambda algorithm, 
     state = begun(algorithm, spec_of(masked))
     update, params, target_params = quickly(algorithm.update), by_name(state.network), by_name(state.target)
     adam, steps = Adam(params), STEPS
-    for count, seed in enumerate((2, 3, 5, 6, 7), 1):
+    for count, seed in enumerate((2, 3, 5, 6), 1):
         batch, key = replayed(seed, n, masked), jax.random.key(seed)
         random = draws(algorithm, state.network, batch.reward.shape[1], key)
         rows = folded(batch, algorithm.gamma)

@@ -79,7 +79,7 @@ class Prioritised(Experience):
         # What was written begins no whole window yet, and what began before it does now, unless it is padding.
         tree = sum_tree.put(buffer.tree, _leaves(written + ahead, rows, num_envs), jnp.zeros(length * num_envs))
         begun = written + ahead - (self.n - 1)
-        whole = (steps.steps.weight[begun % rows] > 0) & (begun >= 0)[:, None]
+        whole = steps.steps.weight[begun % rows] > 0  # it is 0 where nothing was written yet, too
         value = jnp.where(whole, buffer.highest**self.alpha, 0.0).reshape(-1)
         return Ranked(steps, sum_tree.put(tree, _leaves(begun, rows, num_envs), value), buffer.highest)
 

@@ -37,7 +37,7 @@ def total(tree: SumTree) -> Array:
 
 
 def find(tree: SumTree, share: Array) -> Array:
-    """The leaf at which the running sum passes share [k], from [0, 1), of the total -> [k]. Never a leaf of 0."""
+    """The leaf at which the running sum passes share [k], from [0, 1], of the total -> [k]. Never a leaf of 0."""
     index = jnp.zeros(share.shape, jnp.int32)
     left = share
     for level in reversed(tree):
@@ -45,7 +45,7 @@ def find(tree: SumTree, share: Array) -> Array:
         running = jnp.cumsum(group, axis=-1)
         target = left * running[..., -1]
         place = (running <= target[..., None]).sum(-1)
-        last = WIDTH - 1 - jnp.argmax(group[..., ::-1] > 0, axis=-1)  # rounding may carry the target past the end
+        last = WIDTH - 1 - jnp.argmax(group[..., ::-1] > 0, axis=-1)  # nothing is past a share of 1, rounded or not
         place = jnp.minimum(place, last)
         inside = jnp.take_along_axis(group, place[..., None], -1)[..., 0]
         before = jnp.take_along_axis(running, place[..., None], -1)[..., 0] - inside

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import functools
-import inspect
 from typing import Any, NamedTuple
 
 import jax
@@ -87,12 +86,11 @@ def _made(name: str, options: tuple[tuple[str, Any], ...]) -> tuple[Any, Spec]:
     if name not in names():
         near = difflib.get_close_matches(name, names(), 3) or names()
         raise ValueError(f"Brax.name = {name!r}: there is no such environment; did you mean {', '.join(near)}?")
-    known = inspect.signature(_library()._envs[name]).parameters
-    for key, _ in options:
-        if key not in known and "kwargs" not in known:
-            raise ValueError(f"Brax({name!r}) has no option {key!r}: it has {', '.join(known)} and max_steps.")
-    with jax.ensure_compile_time_eval():
-        env = _library().get_environment(name, **dict(options))
+    try:
+        with jax.ensure_compile_time_eval():
+            env = _library().get_environment(name, **dict(options))
+    except TypeError as error:
+        raise ValueError(f"Brax({name!r}) does not take {', '.join(dict(options))}: {error}.") from error
     obs = jax.eval_shape(lambda key: _floats(env.reset(key).obs), jax.eval_shape(lambda: jax.random.key(0)))
     action = Box((int(env.action_size),), -1.0, 1.0)
     return env, Spec(jax.tree.map(lambda x: Box(tuple(x.shape)), obs), action)

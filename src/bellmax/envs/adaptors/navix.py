@@ -87,9 +87,12 @@ def _environment(name: str, options: tuple[tuple[str, Any], ...], shown: str, ma
     if name not in library.registry():
         near = difflib.get_close_matches(name, names(), 3) or names()
         raise ValueError(f"Navix.name = {name!r}: there is no such environment; did you mean {', '.join(near)}?")
-    with jax.ensure_compile_time_eval():
-        look = getattr(library.observations, shown)
-        return library.make(name, max_steps=max_steps, observation_fn=look, **dict(options))
+    look = getattr(library.observations, shown)
+    try:
+        with jax.ensure_compile_time_eval():
+            return library.make(name, max_steps=max_steps, observation_fn=look, **dict(options))
+    except TypeError as error:
+        raise ValueError(f"Navix({name!r}) does not take {', '.join(dict(options))}: {error}.") from error
 
 
 def _pixels(obs: Array) -> Array:
