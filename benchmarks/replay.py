@@ -1,8 +1,8 @@
 """SAC and DQN beside Stable-Baselines3, SBX and Rejax: `python -m benchmarks.replay`.
 
-Parts: sac (Pendulum-v1, one update a step), dqn (CartPole-v1 in the graph and hosted), solve (steps until CartPole-v1 is
-solved, with the recipes). `--only PART...` and `--quick` print their rows and write nothing: only the whole table goes
-to docs/results.
+Parts: sac (Pendulum-v1, one update a step), dqn (CartPole-v1 in the graph and hosted), solve (steps until CartPole-v1
+is solved, with the recipes). `--only PART...` and `--quick` print their rows and write nothing: only the whole table
+goes to docs/results.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """Runs that learn from replay, in both drivers: stopped and continued, begun before they learn, and broken."""
 
-import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 import bellmax as bm
 from bellmax import DQN, PPO, EpsilonGreedy, Normalised, Prioritised, Replay, ScaledRewards
 from bellmax.algorithms.wrappers.curious import Curious
-from bellmax.bonuses import RND, HashedCounts
+from bellmax.bonuses import HashedCounts
 from bellmax.core import Algorithm, Decision, Env, Outcome, Spec
 from bellmax.drivers import hosted, ingraph
 from bellmax.drivers.learn import BLOCK
@@ -23,11 +22,9 @@ WORLD = GridWorld(layout=("S..", ".#.", "T.G"), max_steps=7)  # walls, a trap, a
 ENVS, MANY = 3, jnp.int32(10**9)
 PLAIN = DQN(hidden=(8,), exploration=EpsilonGreedy(0.3), experience=Replay(600, batch=8, start=60))
 ALGORITHMS = {
-    "a-step": PLAIN,
     "rounds": PLAIN.replace(experience=Replay(600, batch=8, n=3, length=4, updates=3, start=60)),
     "prioritised": PLAIN.replace(experience=Prioritised(600, batch=8, n=2, beta=0.5, start=60)),
-    "curious": Curious(Normalised(PLAIN), RND(hidden=(4,), outputs=4)),
-    "untried-first": Curious(PLAIN, HashedCounts(actions=True, cells=64), untried_first=True),
+    "curious": Normalised(Curious(PLAIN, HashedCounts(actions=True, cells=64), untried_first=True)),
 }
 
 
@@ -94,11 +91,11 @@ def test_rounds_before_enough_is_stored_learn_nothing_and_are_counted(algorithm)
     experience = algorithm.experience
     waits = experience.waits(ENVS)
     assert waits == -(-60 // (ENVS * experience.length)) - 1
-    run, metrics = advance(algorithm, begun(algorithm), waits)
+    first = begun(algorithm)
+    run, metrics = advance(algorithm, first, waits)
     assert (int(metrics["rounds"]), int(metrics["learned"])) == (waits, 0)
     assert int(run.buffer.written if "written" in run.buffer._fields else run.buffer.ring.written) > 0
-    learned = [run.state.inner if isinstance(algorithm, Curious) else run.state for run in (begun(algorithm), run)]
-    learned = [state.inner if "moments" in state._fields else state for state in learned]
+    learned = [now.state.inner.inner if isinstance(algorithm, Normalised) else now.state for now in (first, run)]
     assert bits(learned[0]) == bits(learned[1])
     after, metrics = advance(algorithm, run, 3)
     assert (int(metrics["rounds"]), int(metrics["learned"])) == (3, 3)
@@ -137,7 +134,7 @@ def test_the_two_drivers_are_the_same_run(algorithm):
 class Breaks(Env):
     """Pays 1, and NaN once, when the clock shows `when`."""
 
-    when: int = 300
+    when: float = 300.0
 
     @property
     def spec(self):
@@ -151,23 +148,32 @@ class Breaks(Env):
         return env_state + 1, Outcome(jnp.ones(1), reward, jnp.float32(1), jnp.bool_(False))
 
 
-@pytest.mark.parametrize("when", [30, 300])  # before the first update, and after
+NANS = PLAIN.replace(experience=Replay(4000, batch=8, length=2, start=60))
+
+
+@pytest.mark.parametrize("when", [20.0, 300.0])  # before the first update, and after
 def test_a_nan_that_is_drawn_from_the_buffer_stops_the_run_and_not_before(when):
-    algorithm, world = PLAIN.replace(experience=Replay(4000, batch=8, start=60)), Breaks(when)
+    run, metrics = advance(NANS, begun(NANS, Breaks(when)), 4000, Breaks(when))
+    rounds = int(run.round)
+    assert not run.sound
+    assert int(metrics["rounds"]) == rounds
+    assert (rounds + 1) * 2 >= when, "it is drawn in the round in which it is stored, or later"
+    fresh, key = ingraph.last_batch(NANS, Breaks(when), run)
+    batch = NANS.experience.sample(run.buffer, fresh, jax.random.split(jax.random.split(key, 1)[0])[0])
+    assert np.isnan(batch.reward).any(), "what would have been learned from has it"
+    before, _ = advance(NANS, begun(NANS, Breaks(when)), rounds, Breaks(when))
+    assert before.sound
+    assert bits(before.state) == bits(run.state), "what was learned before is kept"
+    assert bits(before.place) == bits(run.place)
+
+
+def test_where_rounds_are_one_step_the_state_is_that_of_the_block_before():
+    algorithm, world = PLAIN.replace(experience=Replay(4000, batch=8, start=60)), Breaks(300.0)
     run, _ = advance(algorithm, begun(algorithm, world), 4000, world)
     assert not run.sound
-    assert all(np.isfinite(x).all() for x in jax.tree.leaves(run.state.network))
-    broken = jax.jit(ingraph.replay)(algorithm, world, run)
-    assert not broken.sound
-    stopped_at = int(broken.round)
-    assert stopped_at >= when - 1
-    fresh, key = ingraph.last_batch(algorithm, world, broken)
-    buffer = algorithm.experience.add(broken.buffer, fresh)
-    sample_key = jax.random.split(jax.random.split(key, 1)[0])[0]
-    batch = algorithm.experience.sample(buffer, fresh, sample_key)
-    assert np.isnan(batch.reward).any(), "what was learned from in that round had it"
-    sound, _ = advance(algorithm, begun(algorithm, world), stopped_at, world)
-    assert sound.sound, "and no round before it"
+    assert int(run.round) % BLOCK == 0
+    before, _ = advance(algorithm, begun(algorithm, world), int(run.round), world)
+    assert bits(before.state) == bits(run.state)
 
 
 class Silent(Algorithm):
@@ -197,7 +203,7 @@ def test_too_small_a_buffer_is_refused():
     with pytest.raises(ValueError, match=r"Replay.capacity = 10: 3 environments.* need at least 24"):
         begun(tiny)
     exact = PLAIN.replace(experience=Replay(24, batch=8, n=5, length=4, start=0))
-    assert bool(advance(exact, begun(exact), 20)[0].sound)
+    assert begun(exact).buffer.steps.reward.shape == (8, ENVS)
     with pytest.raises(ValueError, match=r"Replay.capacity = 10"):
         bm.train(tiny, "bellmax:CartPole", steps=100, num_envs=3, run_folder=None, display="quiet", track=())
 
@@ -214,25 +220,13 @@ def test_rewards_cannot_be_scaled_by_what_is_in_no_order(tmp_path):
 # --- statistics -------------------------------------------------------------------------------------------------------
 
 
-def test_statistics_count_each_step_once_as_it_is_taken(algorithm):
-    """Rounds that only collect count too, and no step counts again when it is replayed: in both drivers."""
-    wrapped = Normalised(algorithm.replace(experience=algorithm.experience) if isinstance(algorithm, DQN) else PLAIN)
-    env, rounds = bm.envs.CartPole(), 50
-    run, metrics = advance(wrapped, begun(wrapped, env), rounds, env)
-    assert int(metrics["learned"]) > 0
-    ring = run.buffer if "written" in run.buffer._fields else run.buffer.ring
-    seen = np.asarray(ring.steps.obs)[: int(ring.written)].reshape(-1, 4)
+def test_statistics_count_each_step_once_as_it_is_taken():
+    """Rounds that only collect count too, and no step counts again when it is replayed."""
+    algorithm, env, rounds = Normalised(ALGORITHMS["rounds"]), bm.envs.CartPole(), 20
+    run, metrics = advance(algorithm, begun(algorithm, env), rounds, env)
+    assert int(metrics["learned"]) == rounds - 4
+    seen = np.asarray(run.buffer.steps.obs)[: int(run.buffer.written)].reshape(-1, 4)
     [moments] = run.state.moments
-    assert float(moments.count) == len(seen) == rounds * ENVS * wrapped.experience.length
+    assert float(moments.count) == len(seen) == rounds * ENVS * 4
     np.testing.assert_allclose(moments.mean, seen.mean(0), atol=1e-4)
     np.testing.assert_allclose(moments.variance, seen.var(0), rtol=1e-3)
-
-
-def test_hosted_rounds_that_only_collect_are_observed_too():
-    algorithm = Normalised(PLAIN)
-    envs = find(lambda: gymnasium.make("CartPole-v1"), vectorization="sync").vector(ENVS, seed=0)
-    drive = hosted.Drive(algorithm, envs, jax.random.key(0))
-    drive.advance(10, 10**9)
-    assert drive.run.state.moments[0].count == 10 * ENVS
-    drive.advance(30, 10**9)
-    assert drive.run.state.moments[0].count == 40 * ENVS

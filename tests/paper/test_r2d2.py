@@ -152,8 +152,8 @@ def test_it_acts_with_a_memory_and_stores_the_one_it_had():
     r2d2 = CASES["n = 3, burn-in"].replace(exploration=EpsilonGreedy(0.0))
     spec = Spec(Masked(Box((3,)), MultiBinary(ACTIONS)), Discrete(ACTIONS), 1)
     state, obs = begun(r2d2, spec, seed=1), np.random.default_rng(0).normal(size=(5, 3))
-    params, act = by_name(state.network), quickly(r2d2.act)
-    best = quickly(r2d2.greedy)
+    params, act = by_name(state.network), jax.jit(r2d2.act)
+    best = jax.jit(r2d2.greedy)
     memory, by_hand, seen = r2d2.begin(state, None, jax.random.key(0)), np.zeros(MEMORY), set()
     assert not np.asarray(memory).any()
     for x in obs:

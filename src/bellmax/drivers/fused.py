@@ -135,8 +135,8 @@ def compiled(
     def end(learns: bool, floats: list[Array], leaves: list[Array], *rest: Any) -> Any:
         return end_round(learns, *whole([*floats, *leaves]), *rest)
 
-    def ahead(leaves: list[Array], memory: Any, obs: Any, last: Array) -> Any:
-        return _packed(act_ahead(*whole(leaves), memory, obs, last))
+    def ahead(leaves: list[Array], *rest: Any) -> Any:
+        return _packed(act_ahead(*whole(leaves), *rest))
 
     def study(learns: bool, floats: list[Array], leaves: list[Array], window: Transition) -> Any:
         run, metrics = (learn if learns else store)(*whole([*floats, *leaves]), window)
@@ -155,10 +155,10 @@ def compiled(
 
     begin_call = jax.jit(lambda leaves, obs: _packed(begin(leaves, obs)))
     act_call = jax.jit(act_reading, donate_argnums=2)
-    store_call, learn_call = (jax.jit(functools.partial(end, x), donate_argnums=(1, 3)) for x in (False, True))
+    ends = (jax.jit(functools.partial(end, x), donate_argnums=(1, 3)) for x in (False, True))
     remember, think = (jax.jit(functools.partial(study, x), donate_argnums=1) for x in (False, True))
     ahead_call = jax.jit(ahead, donate_argnums=1)
-    return Calls(begin_call, act_call, store_call, learn_call, ahead_call, (remember, think), reads, unpacker(choice))
+    return Calls(begin_call, act_call, *ends, ahead_call, (remember, think), reads, unpacker(choice))
 
 
 def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tuple[Draws, Any, Choice]:

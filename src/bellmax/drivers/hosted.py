@@ -61,7 +61,9 @@ class Drive:
         self._waits = self.experience.waits(envs.num_envs) - (0 if run is None else int(run.round))
         self._floats, floats = jax.tree.flatten(algorithm)
         spec, spec_tree = jax.tree.flatten(self.spec)
-        if run is None:
+        if run is not None:
+            run = run._replace(buffer=self.experience.interrupt(run.buffer))
+        else:
             run = fused.compiled_start(floats, tuple(spec), spec_tree)(self._floats, key)
         self._example = example_transition(algorithm, run.state, self.spec)
         leaves, self._tree = jax.tree.flatten(jax.tree.map(jnp.asarray, run))

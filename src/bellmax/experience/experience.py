@@ -48,6 +48,10 @@ class Experience(Frozen):
         """The buffer with the collected steps [time, env] in it."""
         return buffer
 
+    def interrupt(self, buffer: Any) -> Any:
+        """The buffer of a run that goes on in new episodes: what follows does not belong to its newest steps."""
+        return buffer
+
     def sample(self, buffer: Any, fresh: Transition, key: Array) -> Transition:
         """A batch to learn from."""
         return fresh

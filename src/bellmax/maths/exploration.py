@@ -24,7 +24,9 @@ from bellmax.ranges import NonNegative
 
 def greedy(q: Array, legal: Array | None = None) -> Array:
     """All on the best legal action, shared evenly between ties -> [actions]. All 0 where nothing is legal."""
-    ties = q == best(q, legal)
+    allowed = q if legal is None else jnp.where(legal, q, -jnp.inf)
+    # The compiler may compute q twice, rounded differently: then nothing equals the best, but there is a first of them.
+    ties = (q == best(q, legal)) | (jnp.arange(q.shape[-1]) == allowed.argmax())
     ties = ties if legal is None else ties & legal
     return ties / jnp.maximum(ties.sum(), 1)
 
