@@ -65,6 +65,7 @@ def evaluate_policy(
 ) -> Evaluation:
     """Whole episodes in fresh environments, whose seeds are never those of training."""
     key = jax.random.fold_in(jax.random.key(seed), 1)
+    env = getattr(env, "for_evaluation", env)  # where training bends the rules, such as Atari's rewards and lives
     if not hasattr(env, "vector"):
         return evaluate.ingraph(algorithm, env, state, key, episodes=episodes, greedy=greedy)
     envs = env.vector(min(episodes, 16), env_seed(seed, 1))

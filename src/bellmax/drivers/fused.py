@@ -139,8 +139,7 @@ def compiled(
         return _packed(act_ahead(*whole(leaves), *rest))
 
     def study(learns: bool, floats: list[Array], leaves: list[Array], window: Transition) -> Any:
-        run, metrics = (learn if learns else store)(*whole([*floats, *leaves]), window)
-        return jax.tree.leaves(run), metrics, run.sound
+        return study_round(learns, *whole([*floats, *leaves]), window)
 
     obs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_envs, *x.shape), x.dtype), zeros(spec.obs))
     draws, memory, choice = jax.eval_shape(begin, list(shapes), obs)
@@ -154,11 +153,10 @@ def compiled(
         return act_knowing(leaves, *now)
 
     begin_call = jax.jit(lambda leaves, obs: _packed(begin(leaves, obs)))
-    act_call = jax.jit(act_reading, donate_argnums=2)
-    ends = (jax.jit(functools.partial(end, x), donate_argnums=(1, 3)) for x in (False, True))
+    act_call, ahead_call = jax.jit(act_reading, donate_argnums=2), jax.jit(ahead, donate_argnums=1)
+    ends = [jax.jit(functools.partial(end, x), donate_argnums=(1, 3)) for x in (False, True)]
     remember, think = (jax.jit(functools.partial(study, x), donate_argnums=1) for x in (False, True))
-    ahead_call = jax.jit(ahead, donate_argnums=1)
-    return Calls(begin_call, act_call, *ends, ahead_call, (remember, think), reads, unpacker(choice))
+    return Calls(begin_call, act_call, ends[0], ends[1], ahead_call, (remember, think), reads, unpacker(choice))
 
 
 def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tuple[Draws, Any, Choice]:
@@ -177,6 +175,12 @@ def end_round(
     draws = draw(algorithm, run, len(last))
     choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
     return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound
+
+
+def study_round(learns: bool, algorithm: Algorithm, run: Run, window: Transition) -> Any:
+    """Learn from a round, or only remember it."""
+    run, metrics = learn(algorithm, run, window) if learns else store(algorithm, run, window)
+    return jax.tree.leaves(run), metrics, run.sound
 
 
 def act_ahead(algorithm: Algorithm, run: Run, memory: Any, obs: Any, last: Array) -> tuple[Draws, Any, Choice]:

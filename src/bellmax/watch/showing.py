@@ -55,7 +55,7 @@ def watch(
     path = None if path is None else Path(path)
     if path is not None:
         check_path(path)
-    with _unseen(path), contextlib.closing(_stage(find(env), seed, path)) as stage:
+    with _unseen(path), contextlib.closing(_stage(_shown(env), seed, path)) as stage:
         moments = play(algorithm, state, stage, episodes=episodes, seed=seed, greedy=greedy, most_steps=most_steps)
         first = next(moments)
         moments, fps = itertools.chain([first], moments), fps or stage.fps
@@ -85,6 +85,12 @@ def _unseen(path: Path | None) -> Iterator[None]:
         yield
     finally:
         os.environ.pop("SDL_VIDEODRIVER", None)
+
+
+def _shown(env: Any) -> Env | HostedSource:
+    """What is played where `env` is to be seen: an Atari vector draws nothing, but a game of it does."""
+    found = find(env)
+    return getattr(found, "to_watch", found)
 
 
 def _stage(env: Env | HostedSource, seed: int, path: Path | None) -> Stage:

@@ -10,7 +10,7 @@ for two critics, and every third time
 
     J_pi = E[ alpha log pi(a|S) - min_j Q_j(S,a) ],  a ~ pi, through the sample
 
-where the critics are normalised by their running statistics, the actor by those of its batch; a' and what is done come
+where the critics are normalised by their running statistics, the actor by those of its batch; a' and actions come
 from running statistics. The temperature is learned as in SAC: J_alpha = E[ -alpha (log pi(a|S) + target entropy) ].
 
 As in the authors' code (https://github.com/adityab/CrossQ): what goes into each dense layer is renormalised; Adam's b1

@@ -5,7 +5,7 @@ Keep the steps that were taken; after every one descend, on a batch drawn from t
     L = E[ (Q(S,A) - y)^2 ],  y = R + gamma Q'(S', mu'(S'))                                            (algorithm 1)
 
 and ascend E[ Q(S, mu(S)) ] by the parameters of mu (eq. 6). The targets Q' and mu' follow slowly:
-Q' <- Q' + tau (Q - Q'), and mu' alike. What is done is mu(S) with noise, in the paper Ornstein and Uhlenbeck's.
+Q' <- Q' + tau (Q - Q'), and mu' alike. The action is mu(S) with noise, in the paper Ornstein and Uhlenbeck's.
 
 Beyond the paper: two layers of 256 for both, Adam's rates and tau of the code of Fujimoto et al., 2018, and neither
 batch normalisation nor weight decay; the action enters the critic's first layer; noise is measured, and what comes of

@@ -9,8 +9,8 @@ https://arxiv.org/abs/1705.05363). Scores that are reported leave it out.
 
 Beyond the papers: with replay a bonus is that of the moment at which a step is sampled, not of when it was taken, so
 what has become familiar no longer pays; counts grow with the steps that are taken, not with those that are replayed.
-`untried_first` takes, in acting, what was never done where one stands, before it asks the algorithm: a bonus is paid
-for what was done, and nobody expects it of what was not (as in R-max: Brafman & Tennenholtz, 2002,
+`untried_first` takes, in acting, what was never tried where one stands, before it asks the algorithm: a bonus is paid
+for what was tried, and nobody expects it of what was not (as in R-max: Brafman & Tennenholtz, 2002,
 https://www.jmlr.org/papers/v3/brafman02a.html). For algorithms that replay, and so may learn from any action.
 """
 
@@ -46,7 +46,7 @@ class Curious(Algorithm):
     inner: Algorithm
     bonus: Bonus = HashedCounts()
     weight: NonNegative = 1.0  # of the bonus beside the reward: beta
-    untried_first: bool = False  # while learning, do first what was never done there
+    untried_first: bool = False  # while learning, first what was never tried there
 
     def __post_init__(self) -> None:
         Algorithm.__post_init__(self)
