@@ -89,7 +89,7 @@ def _unseen(path: Path | None) -> Iterator[None]:
 
 def _shown(env: Any) -> Env | HostedSource:
     """What is played where `env` is to be seen: an Atari vector draws nothing, but a game of it does."""
-    found = find(env)
+    found: Any = find(env)
     return getattr(found, "to_watch", found)
 
 
