@@ -61,9 +61,8 @@ CAVEATS = (  # what the table alone would not tell
 )
 
 
-def measure(name: str) -> dict[str, Any]:
+def measure(name: str, row: Row) -> dict[str, Any]:
     """Train and evaluate one row -> what the table shows of it."""
-    row = ROWS[name]
     changes = dict(row.hyperparameters)
     options: dict[str, Any] = {"steps": row.steps} if row.steps else {}
     algorithm: Any = row.algorithm
@@ -96,31 +95,43 @@ def measure(name: str) -> dict[str, Any]:
         "published": row.published,
         "target": f"< {row.least:g}" if row.control else f">= {row.least:g}",
         "met": bool(score < row.least if row.control else score >= row.least),
-        "recipe": run.plan.recipe or "settings in benchmarks/learning.py",
+        "recipe": run.plan.recipe or "settings in benchmarks",
         "seconds": round(run.timing["run"], 1),
     }
 
 
-def main(names: list[str]) -> None:
+class Table(NamedTuple):
+    """Rows that are shown together."""
+
+    title: str
+    rows: dict[str, Row]
+    file: str  # in docs/results, without its ending
+    module: str
+    notes: tuple[str, ...]
+
+
+POLICY = Table("Policy gradients: what they learn", ROWS, "learning", "benchmarks.learning", CAVEATS)
+
+
+def main(names: list[str], table: Table = POLICY) -> None:
     """Measure the rows, and write the table of all that were ever measured."""
-    unknown = [name for name in names if name not in ROWS]
+    unknown = [name for name in names if name not in table.rows]
     if unknown:
-        raise SystemExit(f"there is no row {unknown[0]!r}: choose from {', '.join(ROWS)}.")
+        raise SystemExit(f"there is no row {unknown[0]!r}: choose from {', '.join(table.rows)}.")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    for name in names or ROWS:
-        result = measure(name)
+    for name in names or table.rows:
+        result = measure(name, table.rows[name])
         (RESULTS / f"learning_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         print(json.dumps(result))
-    found = [RESULTS / f"learning_{name}.json" for name in ROWS]
+    found = [RESULTS / f"learning_{name}.json" for name in table.rows]
     rows = [json.loads(path.read_text()) for path in found if path.exists()]
     shown = [
         row | {"interval": "{} to {}".format(*row["interval"]), "seeds": f"{row['seeds'][0]}-{row['seeds'][-1]}"}
         for row in rows
     ]
     columns = ["what", "steps", "seeds", "score", "interval", "training", "published", "target", "met", "recipe"]
-    notes = [*(__doc__ or "").split("\n\n")[1:], *CAVEATS]
-    command = "python -m benchmarks.learning"
-    write_result(RESULTS / "learning", "Policy gradients: what they learn", shown, columns, notes, command=command)
+    notes = [*(__doc__ or "").split("\n\n")[1:], *table.notes]
+    write_result(RESULTS / table.file, table.title, shown, columns, notes, command=f"python -m {table.module}")
 
 
 if __name__ == "__main__":

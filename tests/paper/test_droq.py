@@ -2,7 +2,6 @@
 
 import jax
 import numpy as np
-import pytest
 
 from bellmax.algorithms.control.droq import DroQ
 from bellmax.core import Spec
@@ -92,8 +91,8 @@ def slow_update(droq, now, batch, key, count):
     return metrics
 
 
-@pytest.mark.parametrize("n", [1, 3])
-def test_updates_are_those_of_the_pseudo_code(n):
+def test_updates_are_those_of_the_pseudo_code():
+    n = 3
     droq = DROQ_SMALL.replace(experience=Replay(n=n, updates=G))
     state = begun(droq, SPEC, 1)
     parts = {"actor": "actor", "critics": "critics", "targets": "targets", "alpha": "log_alpha"}

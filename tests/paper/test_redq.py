@@ -76,8 +76,8 @@ def slow_update(redq, now, batch, key, count):
     return metrics, set(asked.tolist())
 
 
-@pytest.mark.parametrize("n", [1, 3])
-def test_updates_are_those_of_the_pseudo_code(n):
+def test_updates_are_those_of_the_pseudo_code():
+    n = 3
     redq = REDQ_SMALL.replace(experience=Replay(n=n, updates=G))
     state = begun(redq, SPEC, 1)
     parts = {"actor": "actor", "critics": "critics", "targets": "targets", "alpha": "log_alpha"}

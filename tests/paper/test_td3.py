@@ -2,7 +2,6 @@
 
 import jax
 import numpy as np
-import pytest
 
 from bellmax.algorithms.control.td3 import TD3
 from bellmax.core import Spec
@@ -67,8 +66,8 @@ def slow_update(td3, now, batch, key, count):
     return metrics
 
 
-@pytest.mark.parametrize("n", [1, 3])
-def test_updates_are_those_of_the_pseudo_code(n):
+def test_updates_are_those_of_the_pseudo_code():
+    n = 3
     td3 = TD3_SMALL.replace(experience=Replay(n=n))
     state = begun(td3, SPEC, 1)
     now = {"actor": by_name(state.actor), "critics": by_name(state.critics)}
