@@ -16,7 +16,8 @@ from tests.contract.cases import CASES
 
 @pytest.fixture(params=CASES, ids=lambda case: case.name, scope="module")
 def case(request):
-    return request.param
+    yield request.param
+    jax.clear_caches()  # all programs of all cases together are more than a process may map
 
 
 @pytest.fixture(scope="module")

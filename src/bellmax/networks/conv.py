@@ -18,7 +18,8 @@ SMALL = ((16, 3, 1),)
 class Convolutions(eqx.Module):
     """An image [height, width, channel] or [channel, height, width] -> features [size].
 
-    uint8 pixels are divided by 255. The channel axis is the first if it is smaller than the last, else the last.
+    uint8 pixels are divided by `high`, the largest they can be. The channel axis is the last where the first two are
+    equal, the first where the last two are, and otherwise the smaller of the outer two.
     Images with a side under 36 pixels get one small layer, larger ones the Nature network.
     """
 
@@ -27,9 +28,11 @@ class Convolutions(eqx.Module):
     strides: tuple[int, ...] = eqx.field(static=True)
     channels_first: bool = eqx.field(static=True)
     size: int = eqx.field(static=True)
+    high: float = eqx.field(static=True)
 
-    def __init__(self, key: Array, shape: tuple[int, ...]):
-        self.channels_first = shape[0] < shape[-1]
+    def __init__(self, key: Array, shape: tuple[int, ...], high: float = 255.0):
+        self.channels_first = shape[0] != shape[1] and (shape[1] == shape[2] or shape[0] < shape[2])
+        self.high = high
         height, width, channels = self._height_width_channels(shape)
         layers = NATURE if min(height, width) >= 36 else SMALL
         keys = jax.random.split(key, len(layers))
@@ -46,7 +49,7 @@ class Convolutions(eqx.Module):
         return (shape[1], shape[2], shape[0]) if self.channels_first else (shape[0], shape[1], shape[2])
 
     def __call__(self, image: Array) -> Array:
-        x = image / 255.0 if image.dtype == jnp.uint8 else image.astype(jnp.float32)
+        x = image / self.high if image.dtype == jnp.uint8 else image.astype(jnp.float32)
         x = (x.transpose(1, 2, 0) if self.channels_first else x)[None]
         for kernel, bias, stride in zip(self.kernels, self.biases, self.strides):
             x = jax.lax.conv_general_dilated(

@@ -12,7 +12,7 @@ from jax import Array
 
 from bellmax.networks.conv import Convolutions
 from bellmax.networks.mlp import MLP, Activation
-from bellmax.spaces import Discrete, Masked, MultiBinary, MultiDiscrete, Space, Tree, is_image
+from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Space, Tree, is_image
 
 
 class Encoder(eqx.Module):
@@ -29,7 +29,9 @@ class Encoder(eqx.Module):
     def __init__(self, key: Array, space: Tree):
         self.spaces = tuple(jax.tree.leaves(space.obs if isinstance(space, Masked) else space))
         keys = jax.random.split(key, max(len(self.spaces), 1))
-        self.convolutions = [Convolutions(k, leaf.shape) for k, leaf in zip(keys, self.spaces) if is_image(leaf)]
+        self.convolutions = [
+            Convolutions(k, leaf.shape, _high(leaf)) for k, leaf in zip(keys, self.spaces) if is_image(leaf)
+        ]
         images = iter(self.convolutions)
         self.size = sum(next(images).size if is_image(leaf) else _width(leaf) for leaf in self.spaces)
 
@@ -56,6 +58,12 @@ class Torso(eqx.Module):
 
     def __call__(self, obs: Any) -> Array:
         return self.mlp(self.encoder(obs))
+
+
+def _high(space: Box) -> float:
+    """The largest number that a picture holds: 255, or less where small whole numbers name what is seen."""
+    high = float(np.max(space.bounds()[1]))
+    return high if np.isfinite(high) and high > 0 else 255.0
 
 
 def _width(space: Space) -> int:

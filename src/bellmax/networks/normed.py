@@ -56,7 +56,7 @@ class NormedConvolutions(eqx.Module):
 
     def __call__(self, image: Array) -> Array:
         plain = self.convolutions
-        x = image / 255.0 if image.dtype == jnp.uint8 else image.astype(jnp.float32)
+        x = image / plain.high if image.dtype == jnp.uint8 else image.astype(jnp.float32)
         x = (x.transpose(1, 2, 0) if plain.channels_first else x)[None]
         for kernel, bias, stride, norm in zip(plain.kernels, plain.biases, plain.strides, self.norms):
             x = jax.lax.conv_general_dilated(
