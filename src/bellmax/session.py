@@ -18,7 +18,7 @@ from bellmax.engine import Engine
 from bellmax.plan import Plan
 from bellmax.runs import RunFolder
 
-COUNTS = ("steps", "episodes", "score", "length", "rounds", "learned")
+COUNTS = ("steps", "episodes", "score", "length", "rounds", "learning_rounds")
 SLICE = 1.0  # seconds between two looks at whether to stop
 
 
@@ -165,7 +165,7 @@ class Session:
             "time": round(self.seconds, 4),
             "steps_per_second": round(sums["steps"] / elapsed, 1) if elapsed > 0 else None,
         }
-        learned = sums.get("learned", 0)
+        learned = sums.get("learning_rounds", 0)
         row |= {name: value / learned if learned else None for name, value in sums.items() if name not in COUNTS}
         self.rows.append(row)
         if self.folder is not None:

@@ -36,7 +36,7 @@ def test_help_has_every_field_of_every_algorithm_with_its_comment_and_default(na
         if isinstance(field.default, Frozen):
             inner = comments(type(field.default))  # a nested field is told in its own words
             for part, words in inner.items():
-                assert re.search(rf"--{field.name}\.{part} \S+\s+{re.escape(words)}", text)
+                assert re.search(rf"--{field.name}\.{part.replace('_', '-')} \S+\s+{re.escape(words)}", text)
             assert inner
             continue
         flag, default = f"--{field.name.replace('_', '-')}", field.default

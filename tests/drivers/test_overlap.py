@@ -54,8 +54,8 @@ def test_a_choice_is_made_by_what_was_known_one_round_before():
 
 def test_an_overlapped_run_in_pieces_counts_every_round_once():
     (_, [whole]), (_, pieces) = after(BLIND, 30, True), after(BLIND, 30, True, pieces=3)
-    assert {name: sum(piece[name] for piece in pieces) for name in ("steps", "rounds", "learned")} == {
-        name: whole[name] for name in ("steps", "rounds", "learned")
+    assert {name: sum(piece[name] for piece in pieces) for name in ("steps", "rounds", "learning_rounds")} == {
+        name: whole[name] for name in ("steps", "rounds", "learning_rounds")
     }
 
 

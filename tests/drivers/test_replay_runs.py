@@ -66,7 +66,7 @@ def test_pieces_of_any_length_are_the_whole(algorithm):
     """Whatever falls together: the first round that learns (19 or so), the edge of a block (256), one round alone."""
     rounds = 300 if algorithm.experience.length == 1 else 40
     whole, metrics = advance(algorithm, begun(algorithm), rounds)
-    run, taken = begun(algorithm), {"steps": 0, "learned": 0, "episodes": 0}
+    run, taken = begun(algorithm), {"steps": 0, "learning_rounds": 0, "episodes": 0}
     for piece in (rounds // 20, 1, rounds // 2, 2, rounds - rounds // 20 - rounds // 2 - 3):
         run, part = advance(algorithm, run, piece)
         taken = {name: x + int(part[name]) for name, x in taken.items()}
@@ -93,18 +93,18 @@ def test_rounds_before_enough_is_stored_learn_nothing_and_are_counted(algorithm)
     assert waits == -(-60 // (ENVS * experience.length)) - 1
     first = begun(algorithm)
     run, metrics = advance(algorithm, first, waits)
-    assert (int(metrics["rounds"]), int(metrics["learned"])) == (waits, 0)
+    assert (int(metrics["rounds"]), int(metrics["learning_rounds"])) == (waits, 0)
     assert int(run.buffer.written if "written" in run.buffer._fields else run.buffer.ring.written) > 0
     learned = [now.state.inner.inner if isinstance(algorithm, Normalised) else now.state for now in (first, run)]
     assert bits(learned[0]) == bits(learned[1])
     after, metrics = advance(algorithm, run, 3)
-    assert (int(metrics["rounds"]), int(metrics["learned"])) == (3, 3)
+    assert (int(metrics["rounds"]), int(metrics["learning_rounds"])) == (3, 3)
     assert bits(after.state) != bits(run.state)
 
 
 def test_the_whole_run_in_one_scan_waits_as_long():
     _, metrics = jax.jit(lambda key: ingraph.train(PLAIN, WORLD, key, steps=90, num_envs=ENVS))(jax.random.key(0))
-    assert metrics["learned"].tolist() == [0] * 19 + [1] * 11
+    assert metrics["learning_rounds"].tolist() == [0] * 19 + [1] * 11
     assert (metrics["loss"][:19] == 0).all()
     assert (metrics["loss"][19:] > 0).all()
 
@@ -119,7 +119,7 @@ def test_the_two_drivers_are_the_same_run(algorithm):
     for rounds in (1, 17, 3, BLOCK - 20, 10) if algorithm.experience.length == 1 else (1, 3, 20):
         run, total = advance(algorithm, run, rounds)
         tally = drive.advance(rounds, 10**9)
-        for name in ("steps", "episodes", "length", "rounds", "learned"):
+        for name in ("steps", "episodes", "length", "rounds", "learning_rounds"):
             assert tally[name] == total[name], name
         assert tally["score"] == pytest.approx(float(total["score"]))
     for one, other in zip(jax.tree.leaves(run.buffer), jax.tree.leaves(drive.run.buffer), strict=True):
@@ -224,7 +224,7 @@ def test_statistics_count_each_step_once_as_it_is_taken():
     """Rounds that only collect count too, and no step counts again when it is replayed."""
     algorithm, env, rounds = Normalised(ALGORITHMS["rounds"]), bm.envs.CartPole(), 20
     run, metrics = advance(algorithm, begun(algorithm, env), rounds, env)
-    assert int(metrics["learned"]) == rounds - 4
+    assert int(metrics["learning_rounds"]) == rounds - 4
     seen = np.asarray(run.buffer.steps.obs)[: int(run.buffer.written)].reshape(-1, 4)
     [moments] = run.state.moments
     assert float(moments.count) == len(seen) == rounds * ENVS * 4

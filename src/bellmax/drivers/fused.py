@@ -77,7 +77,7 @@ def learn(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict
     buffer = eats(algorithm).add(run.buffer, window)
     learn_key = round_keys(run.key, run.round, eats(algorithm).length).learn
     state, buffer, metrics, sound = learn_or_keep(algorithm, run.state, buffer, window, learn_key)
-    return Run(state, buffer, run.key, run.round + sound, sound), metrics | {"learned": jnp.int32(1)}
+    return Run(state, buffer, run.key, run.round + sound, sound), metrics | {"learning_rounds": jnp.int32(1)}
 
 
 def store(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict[str, Array]]:
@@ -85,7 +85,7 @@ def store(algorithm: Algorithm, run: Run, window: Transition) -> tuple[Run, dict
     buffer = eats(algorithm).add(run.buffer, window)
     state = algorithm.observe(run.state, window)
     run = run._replace(state=state, buffer=buffer, round=run.round + 1, sound=jnp.bool_(True))
-    return run, {"learned": jnp.int32(0)}
+    return run, {"learning_rounds": jnp.int32(0)}
 
 
 class Calls(NamedTuple):

@@ -67,7 +67,7 @@ def start(algorithm: Algorithm, env: Env, key: Array, num_envs: int = 1) -> Run:
 def advance(algorithm: Algorithm, env: Env, run: Run, rounds: Array, most_steps: Array) -> tuple[Run, dict[str, Array]]:
     """Up to `rounds` more rounds, fewer once `most_steps` steps are taken -> run, metrics summed over the rounds.
 
-    One compilation serves every number of rounds. The sum has "rounds", and "learned", how many of them were not only
+    One compilation serves every number of rounds. The sum has "rounds", and "learning_rounds", how many of them were not only
     collecting; it leaves out a round that is not sound. `run` may be many runs, stacked along a leading axis; then
     floats of `algorithm` may have that axis too.
     """
@@ -113,7 +113,7 @@ def one_round(algorithm: Algorithm, env: Env, run: Run, learns: bool = True) -> 
 def tick(algorithm: Algorithm, env: Env, run: Run, learns: bool = True) -> tuple[Run, dict[str, Array]]:
     """One round: collect, remember, learn. A round that is not sound leaves the run as it was, but for its buffer."""
     place, fresh, tally = collect(algorithm, env, run)
-    tally |= {"rounds": jnp.int32(1), "learned": jnp.int32(learns)}
+    tally |= {"rounds": jnp.int32(1), "learning_rounds": jnp.int32(learns)}
     buffer = eats(algorithm).add(run.buffer, fresh)
     if not learns:
         state = algorithm.observe(run.state, fresh)
@@ -141,7 +141,7 @@ def ticks(algorithm: Algorithm, env: Env, run: Run, count: Array, learns: bool =
         place = restart(algorithm, env, state, place, transition.last, keys.reset, t)
         fresh = jax.tree.map(lambda x: x[None], transition)
         buffer = eats(algorithm).add(buffer, fresh)
-        gained = tally | {"rounds": jnp.int32(1), "learned": jnp.int32(learns)}
+        gained = tally | {"rounds": jnp.int32(1), "learning_rounds": jnp.int32(learns)}
         if learns:
             learn_key = round_keys(run.key, run.round + index, 1).learn
             state, buffer, metrics = learn(algorithm, state, buffer, fresh, learn_key)
