@@ -52,8 +52,12 @@ def test_rows_of_two_processes_do_not_mix(run_python, path):
 
 
 def test_that_rows_written_in_two_calls_do_mix(run_python, path):
-    run_python(APPEND, path, "in two")
-    assert len(rows.read(path)) < 3000
+    for _ in range(5):  # it is a race: on a busy machine one may pass without an accident
+        run_python(APPEND, path, "in two")
+        if len(rows.read(path)) < 3000:
+            return
+        path.unlink()
+    pytest.fail("five times nothing mixed")
 
 
 def test_numbers_of_every_library_as_any_json_reader_likes_them(path):
