@@ -57,7 +57,7 @@ def sac(plan: Plan) -> Measured:
         behind: mine(plan, PENDULUM_SAC, "Pendulum-v1", overlap=True),
         SB3.title: theirs(plan, SB3, PENDULUM_SAC, "Pendulum-v1"),
         SBX.title: theirs(plan, SBX, PENDULUM_SAC, "Pendulum-v1"),
-        "peak": lambda seed: measure(COMMAND, {"what": "peak", "seed": seed}, COLD),
+        "peak": lambda seed: measure(COMMAND, {"what": "peak", "seed": seed}, COLD, limit=60),
     }
     answers = interleave(contestants, plan.repeats)
     allowed = [answer["gigaflops"] / PRODUCT for answer in answers["peak"]]
@@ -101,7 +101,7 @@ def solve(plan: Plan) -> Measured:
 
 def mine(plan: Plan, settings: Answer, env: str, **more: Any) -> Contestant:
     job = settings | {"what": "speed", "env": env, "steps": int(settings["steps"] * plan.part)} | more
-    return lambda seed: measure(COMMAND, job | {"seed": seed}, COLD)
+    return lambda seed: measure(COMMAND, job | {"seed": seed}, COLD, limit=600)
 
 
 def theirs(plan: Plan, peer: Peer, settings: Answer, env: str, script: str = "sb3_replay") -> Contestant:
