@@ -67,7 +67,7 @@ def start(algorithm: Algorithm, env: Env, key: Array, num_envs: int = 1) -> Run:
 def advance(algorithm: Algorithm, env: Env, run: Run, rounds: Array, most_steps: Array) -> tuple[Run, dict[str, Array]]:
     """Up to `rounds` more rounds, fewer once `most_steps` steps are taken -> run, metrics summed over the rounds.
 
-    One compilation serves every number of rounds. The sum has "rounds", and "learning_rounds", how many of them were not
+    One compilation serves every number of rounds. The sum has "rounds", and "learning_rounds", how many were not
     only collecting; it leaves out a round that is not sound. `run` may be many runs, stacked along a leading axis; then
     floats of `algorithm` may have that axis too.
     """
