@@ -71,7 +71,17 @@ if TYPE_CHECKING:
     from bellmax.bonuses.icm import ICM
     from bellmax.bonuses.rnd import RND
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
-    from bellmax.experience import Episodes, Equal, Hindsight, Prioritised, Replay, Sequences, Steps, WithinDistance
+    from bellmax.experience import (
+        Episodes,
+        Equal,
+        Hindsight,
+        Prioritised,
+        PrioritisedSequences,
+        Replay,
+        Sequences,
+        Steps,
+        WithinDistance,
+    )
     from bellmax.loading import load
     from bellmax.maths.exploration import Boltzmann, CountBonus, EpsilonGreedy, UpperConfidence
     from bellmax.maths.noise import GaussianNoise, OrnsteinUhlenbeck
@@ -147,7 +157,17 @@ _WHERE = {
     "algorithms.wrappers.normalised": ("Normalised",),
     "algorithms.wrappers.scaled_rewards": ("ScaledRewards",),
     "core": ("Algorithm", "Decision", "Env", "Outcome", "Spec", "Transition"),
-    "experience": ("Episodes", "Equal", "Hindsight", "Prioritised", "Replay", "Sequences", "Steps", "WithinDistance"),
+    "experience": (
+        "Episodes",
+        "Equal",
+        "Hindsight",
+        "Prioritised",
+        "PrioritisedSequences",
+        "Replay",
+        "Sequences",
+        "Steps",
+        "WithinDistance",
+    ),
     "loading": ("load",),
     "maths.exploration": ("Boltzmann", "CountBonus", "EpsilonGreedy", "UpperConfidence"),
     "maths.schedules": ("Linear",),

@@ -92,6 +92,13 @@ CHOOSING: dict[str, Algorithm] = {
         memory_size=4,
         n=2,
     ),
+    "r2d2-prioritised": bm.R2D2(
+        **SMALL,
+        **EPSILON,
+        experience=bm.PrioritisedSequences(64, batch=4, window=3, burn_in=1, length=2, start=16),
+        memory_size=4,
+        n=2,
+    ),
     "discrete-sac": bm.DiscreteSAC(**SMALL, experience=REPLAY),
     "curious-dqn": bm.Curious(bm.DQN(**SMALL, **EPSILON, experience=REPLAY), bonus=bm.HashedCounts()),
 }

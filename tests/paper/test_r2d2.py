@@ -30,7 +30,8 @@ SETTINGS = {"hidden": (5,), "memory_size": MEMORY, "activation": "tanh", "gamma"
 CASES = {
     "n = 3, burn-in": R2D2(**SETTINGS, experience=Sequences(window=WINDOW, burn_in=3), n=3, target_every=2),
     "n = 1, no burn-in, a slow target, a running clock": R2D2(
-        **SETTINGS, experience=Sequences(window=WINDOW, burn_in=0), n=1, target_every=1, target_rate=0.3, epsilon=0.2
+        **SETTINGS, experience=Sequences(window=WINDOW, burn_in=0), n=1, target_every=1, target_rate=0.3, epsilon=0.2,
+        eta=0.4,
     ).replace(learning_rate=Linear(0.02, 0.004, 200.0)),
 }
 
@@ -83,14 +84,15 @@ def slow_targets(r2d2, params, target_params, batch, begins, n):
 def slow_update(r2d2, params, target_params, adam, batch, steps):
     """A batch of stretches -> new parameters, metrics. `adam` moves on."""
     begins = np.concatenate([np.zeros_like(batch.last[:1]), batch.last[:-1]])
-    burn_in, grads, terms = r2d2.experience.burn_in, zeros(params), []
+    burn_in, grads, terms, priority = r2d2.experience.burn_in, zeros(params), [], []
     weight = batch.weight[burn_in:]
     for n in range(BATCH):
         y, now = slow_targets(r2d2, params, target_params, batch, begins, n), read(params, r2d2, batch, begins, n)
-        from_later = np.zeros(MEMORY)
+        from_later, errors = np.zeros(MEMORY), []
         for t in reversed(range(WINDOW)):
             (kept, gates, memory, q), action, share = now[t], batch.action[burn_in + t, n], weight[t, n] / weight.sum()
             if weight[t, n]:
+                errors.append(abs(q[action] - y[t]))
                 terms.append(((q[action] - y[t]) ** 2 / 2, abs(q[action] - y[t]), q[action]))
             slope = share * (q[action] - y[t])  # dQ_a / dV = 1, dQ_a / dA_i = 1[i = a] - 1 / actions
             by_memory = dense_backward(params, grads, ".value", memory, np.array([slope])) + from_later
@@ -100,7 +102,9 @@ def slow_update(r2d2, params, target_params, adam, batch, steps):
             torso_backward(params, grads, ".torso", kept, by_features)
             if begins[burn_in + t, n]:
                 from_later = np.zeros(MEMORY)
+        priority.append(r2d2.eta * max(errors) + (1 - r2d2.eta) * sum(errors) / len(errors))
     metrics = dict(zip(("loss", "td_error", "value"), np.mean(terms, axis=0))) | {"grad_norm": length_of(grads)}
+    metrics |= {"priority": np.array(priority)}
     return adam.step(params, grads, scheduled(r2d2.learning_rate, steps), r2d2.max_grad_norm), metrics
 
 

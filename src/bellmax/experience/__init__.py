@@ -28,6 +28,7 @@ from bellmax.experience.experience import Experience
 from bellmax.experience.fold import fold
 from bellmax.experience.hindsight import Equal, GoalReward, Hindsight, WithinDistance
 from bellmax.experience.prioritised import Prioritised
+from bellmax.experience.prioritised_sequences import PrioritisedSequences
 from bellmax.experience.replay import Replay
 from bellmax.experience.sequences import Sequences
 from bellmax.experience.steps import Steps
@@ -39,6 +40,7 @@ __all__ = [
     "GoalReward",
     "Hindsight",
     "Prioritised",
+    "PrioritisedSequences",
     "Replay",
     "Sequences",
     "Steps",

@@ -9,10 +9,12 @@ first step, reads `burn_in` steps to bring that up to date, and descends on the 
 with h(x) = sign(x) (sqrt(|x| + 1) - 1) + epsilon x instead of clipped rewards, and theta- a copy of theta, renewed
 every `target_every` updates. Q = V + A - mean A. No gradient goes through the burn-in.
 
-Beyond the paper: one learner without distributed actors, all exploring alike; stretches are drawn evenly, not by
-priority, and go on over the end of an episode with a new memory, so that none is padded; the memory is a GRU unless
-`cell` says otherwise, and sees no rewards or actions; the value behind a step is read with the memory of that moment;
-near a stretch's end n is what is left of it; the gradient is clipped by its norm.
+With `PrioritisedSequences` stretches are drawn by the priority p = eta max_t |y_t - Q| + (1 - eta) mean_t |y_t - Q|.
+
+Beyond the paper: one learner without distributed actors, all exploring alike; unless asked, stretches are drawn evenly;
+they go on over the end of an episode with a new memory, so that none is padded; the memory is a GRU unless `cell` says
+otherwise, and sees no rewards or actions; the value behind a step is read with the memory of that moment; near a
+stretch's end n is what is left of it; the gradient is clipped by its norm.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
-from bellmax.experience import Sequences
+from bellmax.experience import PrioritisedSequences, Sequences
 from bellmax.maths.chance import choose
 from bellmax.maths.exploration import Boltzmann, EpsilonGreedy, greedy
 from bellmax.maths.optimise import clipped_adam, descend, follow, global_norm
@@ -100,13 +102,16 @@ class State(NamedTuple):
 class R2D2(Algorithm):
     """Recurrent dueling double deep Q-learning."""
 
-    experience: Sequences = Sequences(capacity=100_000, batch=32, window=20, burn_in=10)  # what it learns from
+    experience: Sequences | PrioritisedSequences = Sequences(  # what it learns from
+        capacity=100_000, batch=32, window=20, burn_in=10
+    )
     gamma: Unit = 0.997  # discount
     n: Count = 5  # steps until the value is trusted
     exploration: EpsilonGreedy | Boltzmann = EpsilonGreedy(Linear(1.0, 0.05))  # how actions are chosen while learning
     learning_rate: Scheduled = 5e-4  # Adam's
     target_every: Count = 500  # updates between two renewals of the target
     target_rate: Unit = 1.0  # how far the target then moves towards the network
+    eta: Unit = 0.9  # how much of a stretch's priority is its largest error; the rest is its mean
     epsilon: NonNegative = 1e-3  # of h: how large values stay apart
     max_grad_norm: Positive = 10.0  # gradients longer than this are shortened to it
     hidden: Sizes = (64,)  # widths of the dense layers before the memory
@@ -161,7 +166,12 @@ class R2D2(Algorithm):
         value = jnp.where(jnp.arange(q.shape[-1]) == learned.action[..., None], q, 0).sum(-1)
         terms = {"loss": value_error(value, target), "td_error": jnp.abs(target - value), "value": value}
         means = {name: weighted_mean(term, learned.weight) for name, term in terms.items()}
-        return means["loss"], means
+        return means["loss"], means | {"priority": self.surprise(terms["td_error"], learned.weight > 0)}
+
+    def surprise(self, error: Array, real: Array) -> Array:
+        """eta max |error| + (1 - eta) mean |error| over what is `real`, [window, batch] -> [batch]."""
+        mean = (error * real).sum(0) / jnp.maximum(real.sum(0), 1)
+        return self.eta * jnp.max(error, axis=0, initial=0.0, where=real) + (1 - self.eta) * mean
 
     def read(self, network: Network, batch: Transition) -> tuple[Any, Array]:
         """What is behind the burn-in -> the memories behind its steps [window, batch, ...], and Q."""
