@@ -31,6 +31,17 @@ if TYPE_CHECKING:
     from bellmax.algorithms.control.redq import REDQ
     from bellmax.algorithms.control.sac import SAC
     from bellmax.algorithms.control.td3 import TD3
+    from bellmax.algorithms.language.dpo import DPO
+    from bellmax.algorithms.language.grpo import GRPO
+    from bellmax.algorithms.language.gspo import GSPO
+    from bellmax.algorithms.language.kto import KTO
+    from bellmax.algorithms.language.orpo import ORPO
+    from bellmax.algorithms.language.ppo_lm import PPOLM
+    from bellmax.algorithms.language.process_reward_model import ProcessRewardModel
+    from bellmax.algorithms.language.reward_model import RewardModel
+    from bellmax.algorithms.language.rloo import RLOO
+    from bellmax.algorithms.language.sft import SFT
+    from bellmax.algorithms.language.simpo import SimPO
     from bellmax.algorithms.policy.a2c import A2C
     from bellmax.algorithms.policy.ppo import PPO
     from bellmax.algorithms.policy.recurrent_ppo import RecurrentPPO
@@ -67,6 +78,8 @@ if TYPE_CHECKING:
     from bellmax.algorithms.wrappers.curious import Curious
     from bellmax.algorithms.wrappers.normalised import Normalised
     from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
+    from bellmax.alignment.front import align
+    from bellmax.alignment.run import AlignmentRun
     from bellmax.bonuses.hashed_counts import HashedCounts
     from bellmax.bonuses.icm import ICM
     from bellmax.bonuses.rnd import RND
@@ -82,6 +95,12 @@ if TYPE_CHECKING:
         Steps,
         WithinDistance,
     )
+    from bellmax.language.config import ModelConfig
+    from bellmax.language.experience import Completions, Examples, Preferences
+    from bellmax.language.rewards import Rewards
+    from bellmax.language.sampler import Sampling
+    from bellmax.language.tokeniser import Tokeniser
+    from bellmax.language.transformer import Transformer
     from bellmax.loading import load
     from bellmax.maths.exploration import Boltzmann, CountBonus, EpsilonGreedy, UpperConfidence
     from bellmax.maths.noise import GaussianNoise, OrnsteinUhlenbeck
@@ -97,6 +116,25 @@ __version__ = "0.1.0"
 fuse_small_loops()  # before JAX computes anything
 
 _WHERE = {
+    "alignment.front": ("align",),
+    "alignment.run": ("AlignmentRun",),
+    "algorithms.language.dpo": ("DPO",),
+    "algorithms.language.grpo": ("GRPO",),
+    "algorithms.language.gspo": ("GSPO",),
+    "algorithms.language.kto": ("KTO",),
+    "algorithms.language.orpo": ("ORPO",),
+    "algorithms.language.ppo_lm": ("PPOLM",),
+    "algorithms.language.process_reward_model": ("ProcessRewardModel",),
+    "algorithms.language.reward_model": ("RewardModel",),
+    "algorithms.language.rloo": ("RLOO",),
+    "algorithms.language.sft": ("SFT",),
+    "algorithms.language.simpo": ("SimPO",),
+    "language.config": ("ModelConfig",),
+    "language.experience": ("Completions", "Examples", "Preferences"),
+    "language.rewards": ("Rewards",),
+    "language.sampler": ("Sampling",),
+    "language.tokeniser": ("Tokeniser",),
+    "language.transformer": ("Transformer",),
     "maths.noise": (
         "GaussianNoise",
         "OrnsteinUhlenbeck",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bellmax.core import Algorithm
@@ -113,6 +113,33 @@ SUMMARIES = {
     "crossq": "SAC without target networks, by batch normalisation (Bhatt et al., 2024)",
 }
 
+LANGUAGE = {
+    "sft": "bellmax.algorithms.language.sft:SFT",
+    "reward": "bellmax.algorithms.language.reward_model:RewardModel",
+    "process-reward": "bellmax.algorithms.language.process_reward_model:ProcessRewardModel",
+    "ppo-lm": "bellmax.algorithms.language.ppo_lm:PPOLM",
+    "rloo": "bellmax.algorithms.language.rloo:RLOO",
+    "grpo": "bellmax.algorithms.language.grpo:GRPO",
+    "gspo": "bellmax.algorithms.language.gspo:GSPO",
+    "dpo": "bellmax.algorithms.language.dpo:DPO",
+    "orpo": "bellmax.algorithms.language.orpo:ORPO",
+    "simpo": "bellmax.algorithms.language.simpo:SimPO",
+    "kto": "bellmax.algorithms.language.kto:KTO",
+}
+LANGUAGE_SUMMARIES = {
+    "sft": "Supervised fine-tuning of a language model (Ouyang et al., 2022)",
+    "reward": "Reward model from pairs of answers (Ouyang et al., 2022)",
+    "process-reward": "Reward model of single steps (Lightman et al., 2023)",
+    "ppo-lm": "PPO on text with a critic and a KL penalty (Ouyang et al., 2022)",
+    "rloo": "REINFORCE on text against the other answers (Ahmadian et al., 2024)",
+    "grpo": "PPO on text against the group's mean; DAPO and Dr. GRPO as options (Shao et al., 2024)",
+    "gspo": "GRPO with one ratio for a whole answer (Zheng et al., 2025)",
+    "dpo": "Preferences without a reward model; conservative and IPO as options (Rafailov et al., 2023)",
+    "orpo": "Fine-tuning and preferences at once, by odds (Hong et al., 2024)",
+    "simpo": "Preferences by mean log-probabilities, no reference (Meng et al., 2024)",
+    "kto": "Answers called good or bad, without pairs (Ethayarajh et al., 2024)",
+}
+
 
 class UnknownAlgorithm(ValueError):
     """No algorithm has this name; the message suggests the nearest ones."""
@@ -120,20 +147,29 @@ class UnknownAlgorithm(ValueError):
 
 def algorithm_class(name: str) -> type[Algorithm]:
     """The class called `name` on the command line ("ppo") or in Python ("PPO")."""
+    return _class(name, ALGORITHMS)
+
+
+def language_class(name: str) -> Any:
+    """The learner of language models called `name` on the command line ("ppo-lm") or in Python ("PPOLM")."""
+    return _class(name, LANGUAGE)
+
+
+def _class(name: str, names: dict[str, str]) -> Any:
     wanted = _plain(name)
-    for known, reference in ALGORITHMS.items():
+    for known, reference in names.items():
         module, title = reference.split(":")
         if wanted in (_plain(known), _plain(title)):
             return getattr(importlib.import_module(module), title)
-    near = difflib.get_close_matches(wanted, [_plain(known) for known in ALGORITHMS], 2, 0.5)
-    meant = [known for known in ALGORITHMS if _plain(known) in near] or list(ALGORITHMS)
+    near = difflib.get_close_matches(wanted, [_plain(known) for known in names], 2, 0.5)
+    meant = [known for known in names if _plain(known) in near] or list(names)
     raise UnknownAlgorithm(f"There is no algorithm {name!r}: did you mean {' or '.join(meant)}?")
 
 
-def algorithm_name(kind: type[Algorithm]) -> str:
+def algorithm_name(kind: type[Any]) -> str:
     """What the class is called on the command line; its own name if it is not ours."""
-    reference = f"{kind.__module__}:{kind.__qualname__}"
-    return next((name for name, known in ALGORITHMS.items() if known == reference), kind.__name__)
+    reference, names = f"{kind.__module__}:{kind.__qualname__}", ALGORITHMS | LANGUAGE
+    return next((name for name, known in names.items() if known == reference), kind.__name__)
 
 
 def _plain(name: str) -> str:

@@ -47,12 +47,20 @@ def engine(plan: Plan, tree: Any = None, sessions: int = 0, say: Say = _silent) 
 
     `say` hears how much memory stored experience takes, before it is taken.
     """
+    if plan.driver == "language":
+        from bellmax.alignment.engine import Language
+
+        return Language(plan, tree)  # type: ignore[arg-type]
     return InGraph(plan, tree, say) if plan.ingraph else Hosted(plan, tree, sessions, say)
 
 
 def template(plan: Plan, spec: Spec) -> Any:
     """The shapes of the tree that a checkpoint of this plan holds."""
     key = jax.eval_shape(lambda: jax.random.key(0))
+    if plan.driver == "language":
+        from bellmax.alignment.engine import template as of_language
+
+        return of_language(plan)  # type: ignore[arg-type]
     if plan.ingraph:
         run = jax.eval_shape(lambda key: ingraph.start(plan.algorithm, plan.env, key, plan.num_envs), key)
     else:

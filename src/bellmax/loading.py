@@ -22,6 +22,10 @@ def load(
 ) -> Run:
     """A run from its folder, as of its latest checkpoint or the one given. Files from strangers are safe to read."""
     folder = RunFolder.open(path)
+    if folder.config.get("family") == "language":
+        from bellmax.alignment.loading import load as load_language
+
+        return load_language(path, checkpoint=checkpoint)  # type: ignore[return-value]
     plan = planned(folder.config, algorithm, env)
     spec = spec_from_plain(folder.config["spec"])
     if folder.children:

@@ -43,6 +43,11 @@ class Plan:
         return isinstance(self.env, Env)
 
     @property
+    def driver(self) -> str:
+        """Which driver carries it out."""
+        return "ingraph" if self.ingraph else "hosted"
+
+    @property
     def env_name(self) -> str:
         """What to call the environment."""
         if not _is_world(self.env):
@@ -63,7 +68,7 @@ class Plan:
         return {
             "algorithm": to_plain(self.algorithm),
             "environment": self._environment(),
-            "driver": "ingraph" if self.ingraph else "hosted",
+            "driver": self.driver,
             "steps": self.steps,
             "num_envs": self.num_envs,
             "seeds": list(self.seeds),

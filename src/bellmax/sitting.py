@@ -25,6 +25,8 @@ def carry_out(plan: Plan, folder: RunFolder | None, display: Display, checkpoint
     with folder.lock() if folder is not None else contextlib.nullcontext():
         tree, meta = (None, {}) if folder is None else _latest(folder, plan, checkpoint)
         made = engine(plan, tree, meta.get("sessions", 0), display.note)
+        if folder is not None and plan.driver == "language":
+            made.keep_sample = folder.append_sample  # type: ignore[attr-defined]
         try:
             return _sit(plan, folder, display, made, meta)
         finally:
@@ -58,17 +60,21 @@ def _sit(plan: Plan, folder: RunFolder | None, display: Display, made: Any, meta
         display.finish(summary(session, status, folder))
     rows = folder.metrics() if folder is not None else session.rows
     evaluations = folder.evaluations() if folder is not None else session.evaluations
-    return Run(plan, made.spec, made.tree(), session.past, rows, evaluations, session.timing, folder)
+    how_it_went = session.past, rows, evaluations, session.timing, folder
+    if plan.driver == "language":
+        from bellmax.alignment.run import AlignmentRun
+
+        return AlignmentRun(plan, made.spec, made.tree(), *how_it_went)  # type: ignore[arg-type,return-value]
+    return Run(plan, made.spec, made.tree(), *how_it_went)
 
 
 def facts(plan: Plan, folder: RunFolder | None, taken: int) -> Facts:
     """What a display shows first."""
-    driver = "ingraph" if plan.ingraph else "hosted"
     where = str(folder.path) if folder is not None else None
     return Facts(
         plan.algorithm_name,
         plan.env_name,
-        driver,
+        plan.driver,
         plan.steps,
         plan.num_envs,
         list(plan.seeds),

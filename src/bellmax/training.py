@@ -95,16 +95,22 @@ def resume(
     steps: int | None = None,
     algorithm: type[Algorithm] | None = None,
     env: Any = None,
+    reward: Any = None,
     checkpoint: str | Path | None = None,
     display: str = "auto",
 ) -> Run:
     """Go on with a run that stopped, from its latest checkpoint or the one given, to its end or to `steps`.
 
-    Runs in the graph go on bit for bit as if they had never stopped. On the host everything but the simulators goes on:
-    their episodes start anew. `algorithm` and `env` stand in for classes that the run's config cannot find again.
+    Runs in the graph, and those of language models, go on bit for bit as if they had never stopped. On the host
+    everything but the simulators goes on: their episodes start anew. `algorithm` and `env`, and `reward` for language
+    models, stand in for classes and functions that the run's config cannot find again.
     """
     use_cache()
     folder = RunFolder.open(path)
+    if folder.config.get("family") == "language":
+        from bellmax.alignment.front import go_on
+
+        return go_on(path, steps=steps, reward=reward, checkpoint=checkpoint, display=display)  # type: ignore[return-value]
     plan = planned(folder.config, algorithm, env)
     if steps is not None and steps != plan.steps:
         plan = Plan(**{**vars(plan), "steps": steps})

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from bellmax.catalogue import ALGORITHMS, SUMMARIES
+from bellmax.catalogue import ALGORITHMS, LANGUAGE, LANGUAGE_SUMMARIES, SUMMARIES
 from bellmax.cli.flags import parse
 
 
@@ -20,16 +20,17 @@ class Algorithms:
 def main(words: list[str]) -> None:
     """Print a line and a link for each."""
     parse(Algorithms, words, "algorithms")
-    width = max(map(len, ALGORITHMS))
-    for name in ALGORITHMS:
-        print(f"{name.ljust(width)}  {SUMMARIES[name]}")
+    width, summaries = max(map(len, ALGORITHMS)), SUMMARIES | LANGUAGE_SUMMARIES
+    for name in [*ALGORITHMS, *LANGUAGE]:
+        print(f"{name.ljust(width)}  {summaries[name]}")
         print(f"{' ' * width}  {paper(name)}")
-    print("\n`bellmax train ALGORITHM --help` shows an algorithm's hyperparameters.")
+    print("\n`bellmax train ALGORITHM --help` shows an algorithm's hyperparameters; of those from sft on, which train")
+    print("language models, `bellmax ALGORITHM --help` does.")
 
 
 def paper(name: str) -> str:
     """The first link in the docstring of an algorithm's file; "" if there is none. The file is not run."""
-    spec = importlib.util.find_spec(ALGORITHMS[name].partition(":")[0])
+    spec = importlib.util.find_spec((ALGORITHMS | LANGUAGE)[name].partition(":")[0])
     text = ast.get_docstring(ast.parse(Path(spec.origin).read_text())) if spec and spec.origin else None
     found = re.search(r"https?://[^\s),;]+", text or "")
     return found[0].rstrip(".") if found else ""

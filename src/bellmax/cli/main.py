@@ -27,7 +27,20 @@ COMMANDS = {
     "sweep": "train once for every setting of some hyperparameters",
     "solve": "solve an environment exactly, if all that can happen in it is known",
     "bandit": "play many bandit problems at once, and count the regret",
+    "sft": "train a language model on examples",
+    "reward": "train a reward model on pairs of answers",
+    "process-reward": "train a reward model of single steps",
+    "ppo-lm": "train a language model on rewards, with PPO",
+    "rloo": "train a language model on rewards, with REINFORCE",
+    "grpo": "train a language model on rewards, with GRPO",
+    "gspo": "train a language model on rewards, with GSPO",
+    "dpo": "train a language model on pairs of answers, with DPO",
+    "orpo": "train a language model on pairs of answers, with ORPO",
+    "simpo": "train a language model on pairs of answers, with SimPO",
+    "kto": "train a language model on answers called good or bad, with KTO",
+    "generate": "have a language model answer",
 }
+LEARNERS = ("sft", "reward", "process-reward", "ppo-lm", "rloo", "grpo", "gspo", "dpo", "orpo", "simpo", "kto")
 
 EXAMPLES = (
     ("bellmax train ppo CartPole-v1", "train, with settings known to work"),
@@ -61,7 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(command: str, words: list[str], debug: bool) -> int:
     try:
-        code = importlib.import_module(f"bellmax.cli.{command}").main(words) or 0
+        if command in LEARNERS:
+            code = importlib.import_module("bellmax.cli.align").main(words, command) or 0
+        else:
+            code = importlib.import_module(f"bellmax.cli.{command}").main(words) or 0
         sys.stdout.flush()  # here, where a reader that has gone can be forgiven
         return code
     except SystemExit as leaving:  # the parser has said what was wrong, or shown its help

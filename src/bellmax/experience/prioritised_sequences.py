@@ -1,8 +1,8 @@
 """Prioritised stretches of experience (Kapturowski et al., 2019), https://openreview.net/forum?id=r1lyTjAqYX.
 
 As `Sequences`, but a stretch is drawn with probability p^alpha / sum p^alpha, and weighs (N P)^-beta over the largest
-of its batch, as in `Prioritised`. What p is, the learner says: in the paper 0.9 times the largest and 0.1 times the mean
-absolute TD error of the stretch (section 2.3).
+of its batch, as in `Prioritised`. What p is, the learner says: in the paper 0.9 times the largest and 0.1 times the
+mean absolute TD error of the stretch (section 2.3).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bellmax.ranges import Count, Positive, Unit, Whole
 
 
 class PrioritisedSequences(Experience):
-    """The last `capacity` steps; stretches [burn_in + window, batch] that surprise are drawn more often, and weigh less.
+    """The last `capacity` steps; stretches [burn_in + window, batch] that surprise are drawn more often and weigh less.
 
     The algorithm must report the metric "priority", [batch]. Otherwise as `Sequences`.
     """

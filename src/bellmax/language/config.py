@@ -11,7 +11,7 @@ Activation = Literal["swish", "gelu", "gelu_tanh", "relu"]
 
 @dataclasses.dataclass(frozen=True)
 class Rope:
-    """How positions turn queries and keys (Su et al., 2021, https://arxiv.org/abs/2104.09864), and how far it stretches.
+    """How positions turn queries and keys (Su et al., 2021, https://arxiv.org/abs/2104.09864), stretched or not.
 
     kind      "default"; "linear" divides positions by `factor`; "llama3" and "yarn" (Peng et al., 2023,
               https://arxiv.org/abs/2309.00071) divide slow frequencies only
@@ -60,7 +60,9 @@ class ModelConfig:
         if self.heads % self.keys:
             raise ValueError(f"ModelConfig.key_heads = {self.keys}: it must divide heads = {self.heads}.")
         if self.head_size is None and self.width % self.heads:
-            raise ValueError(f"ModelConfig.heads = {self.heads}: it must divide width = {self.width}, or give head_size.")
+            raise ValueError(
+                f"ModelConfig.heads = {self.heads}: it must divide width = {self.width}, or give head_size."
+            )
         if self.rope is not None and self.size_of_head % 2:
             raise ValueError(f"ModelConfig.head_size = {self.size_of_head}: rotary positions need an even number.")
 

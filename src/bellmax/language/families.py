@@ -106,7 +106,9 @@ def _read_rope(said: dict[str, Any]) -> Rope:
         return Rope(theta, "llama3", factor, original, rope["low_freq_factor"], rope["high_freq_factor"])
     if kind == "yarn":
         low, high = rope.get("beta_slow") or 1.0, rope.get("beta_fast") or 32.0
-        return Rope(theta, "yarn", factor, original, low, high, _attention_factor(rope, factor), rope.get("truncate", True))
+        return Rope(
+            theta, "yarn", factor, original, low, high, _attention_factor(rope, factor), rope.get("truncate", True)
+        )
     raise ValueError(f"config.json: rope type {kind!r}: bellmax has default, linear, llama3 and yarn.")
 
 

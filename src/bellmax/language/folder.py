@@ -20,13 +20,15 @@ INDEX = "model.safetensors.index.json"
 
 
 def read_model(path: str | Path) -> Transformer:
-    """The model in a folder, in float32. FileNotFoundError or ValueError says what is missing or wrong in which file."""
+    """The model in a folder, in float32. FileNotFoundError or ValueError says which file is missing or wrong."""
     path = Path(path)
     config = read_config(_json(path / "config.json"))
     return fill(config, _weights(path), str(path))
 
 
-def write_model(path: str | Path, model: Transformer, *, shard: int = SHARD, extra: dict[str, Any] | None = None) -> Path:
+def write_model(
+    path: str | Path, model: Transformer, *, shard: int = SHARD, extra: dict[str, Any] | None = None
+) -> Path:
     """Write a folder that transformers and vLLM load; `extra` goes into config.json (eos_token_id, ...)."""
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -36,7 +38,7 @@ def write_model(path: str | Path, model: Transformer, *, shard: int = SHARD, ext
         save_file(files[0], path / "model.safetensors", metadata={"format": "pt"})
         (path / INDEX).unlink(missing_ok=True)
         return path
-    places = {}
+    places: dict[str, str] = {}
     for number, weights in enumerate(files, start=1):
         name = f"model-{number:05d}-of-{len(files):05d}.safetensors"
         save_file(weights, path / name, metadata={"format": "pt"})
@@ -54,7 +56,9 @@ def model_config(path: str | Path) -> ModelConfig:
 
 def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file; a model's folder has config.json and model.safetensors.")
+        raise FileNotFoundError(
+            f"{path}: there is no such file; a model's folder has config.json and model.safetensors."
+        )
     return json.loads(path.read_text())
 
 

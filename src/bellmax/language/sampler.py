@@ -26,6 +26,7 @@ class Sampling(Frozen):
     top_k: Count | None = None  # only the k likeliest
     top_p: float | None = None  # only the likeliest that together have this probability (Holtzman et al., 2020)
     min_p: float | None = None  # only those at least so likely as a share of the likeliest (Nguyen et al., 2024)
+    stop: tuple[str, ...] = ()  # an answer ends where it holds one of these; it stays in the answer
 
     @property
     def restricted(self) -> bool:
@@ -81,7 +82,13 @@ def begin(model: Transformer, prompts: Prompts, most: int, dtype: Any = jnp.floa
 
 
 def go_on(
-    model: Transformer, prompts: Prompts, draft: Draft, keys: Array, stops: Array, sampling: Sampling, until: int | Array
+    model: Transformer,
+    prompts: Prompts,
+    draft: Draft,
+    keys: Array,
+    stops: Array,
+    sampling: Sampling,
+    until: int | Array,
 ) -> Draft:
     """Write up to `until` tokens in all, fewer once every row has ended."""
     room = draft.written.tokens.shape[1]

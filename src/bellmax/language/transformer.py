@@ -57,7 +57,9 @@ class Transformer(eqx.Module):
         embedding_key, position_key, head_key, *keys = jax.random.split(key, 3 + config.layers)
         self.embedding = SPREAD * jax.random.normal(embedding_key, (config.vocabulary, config.width))
         learned = config.rope is None
-        self.positions = SPREAD * jax.random.normal(position_key, (config.max_positions, config.width)) if learned else None
+        self.positions = (
+            SPREAD * jax.random.normal(position_key, (config.max_positions, config.width)) if learned else None
+        )
         self.layers = tuple(Layer(layer_key, config) for layer_key in keys)
         self.norm = norm(config)
         self.head = None if config.tied else Linear(head_key, config.width, config.vocabulary, bias=False)
@@ -96,13 +98,12 @@ class Transformer(eqx.Module):
             x = x + self.positions[positions].astype(dtype)
         elif self.config.rope is not None:
             turn = rope.angles(self.config.rope, self.config.size_of_head, positions)
-        after = []
+        after: list[Any] = []
+        call: Any = _call if remember else jax.checkpoint(_call)
         for index, layer in enumerate(self.layers):
             window = self.config.window_of(index)
             near = seen if window is None else seen & (behind < window)
-            call = layer if remember else jax.checkpoint(_call, static_argnums=())
-            now = (x, turn, near, None if caches is None else caches[index], slot)
-            x, cache = call(*now) if remember else call(layer, *now)
+            x, cache = call(layer, x, turn, near, None if caches is None else caches[index], slot)
             after.append(cache)
         return self.norm(x), tuple(after)
 

@@ -61,7 +61,9 @@ def fill(config: ModelConfig, found: Mapping[str, np.ndarray], where: str = "wei
     family = family_of(config)
     there = {name: x for name, x in found.items() if not IGNORED.search(name)}
     if family == "gpt2":
-        there = _apart({(n if n.startswith(("transformer.", "lm_head.")) else f"transformer.{n}"): x for n, x in there.items()})
+        there = _apart(
+            {(n if n.startswith(("transformer.", "lm_head.")) else f"transformer.{n}"): x for n, x in there.items()}
+        )
     if config.tied:
         there.pop("lm_head.weight", None)  # some files say it twice
     paths, structure = jax.tree_util.tree_flatten_with_path(skeleton(config))
@@ -105,7 +107,7 @@ def _name(path: Any, family: str) -> tuple[str, bool]:
 
 def _apart(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """c_attn as queries, keys and values."""
-    apart = {}
+    apart: dict[str, np.ndarray] = {}
     for name, x in found.items():
         if ".c_attn." in name:
             head, kind = name.rsplit(".", 1)

@@ -12,7 +12,7 @@ import tomllib
 from importlib import resources
 from typing import Any, NamedTuple
 
-from bellmax.catalogue import algorithm_class
+from bellmax.catalogue import algorithm_class, language_class
 from bellmax.core import Algorithm, Frozen
 from bellmax.encode import from_plain
 from bellmax.maths.schedules import Linear
@@ -47,6 +47,14 @@ def find(algorithm: str, env: str) -> Recipe | None:
         normalise=table.get("normalise", False),
         scale_rewards=table.get("scale_rewards", False),
     )
+
+
+def find_language(algorithm: str, task: str) -> tuple[Any, int] | None:
+    """The learner of language models `algorithm` ("grpo") as its recipe for a built-in task has it, and its updates."""
+    table = _tables(algorithm).get(task)
+    if table is None:
+        return None
+    return configured(language_class(algorithm)(), table.get("algorithm", {})), table["steps"]
 
 
 def names(algorithm: str) -> list[str]:

@@ -3,6 +3,7 @@
 config.json          what was run                      metrics.jsonl       one row a line
 status.json          how it goes                       evaluations.jsonl   one row a line
 checkpoints/         to go on from                     tensorboard/        events
+samples.jsonl        answers of a language model while it was trained
 failure/             what broke, if anything did       seed-0/, seed-1/    runs of one seed each
 """
 
@@ -137,13 +138,21 @@ class RunFolder:
         """The rows of evaluations.jsonl, and then those of the children, each with its "seed"."""
         return self._rows("evaluations.jsonl")
 
+    def append_sample(self, row: Mapping[str, Any]) -> None:
+        """Add a row to samples.jsonl: a prompt, what a language model answered while it was trained, and its reward."""
+        rows.append(self.path / "samples.jsonl", row)
+
+    def samples(self) -> list[Row]:
+        """The rows of samples.jsonl."""
+        return self._rows("samples.jsonl")
+
     def rewind(self, step: int, seed: int | None = None) -> None:
         """Forget what came after `step`, before the run goes on from there.
 
-        That is rows of metrics and evaluations, of every seed or only of `seed`, here and in the
+        That is rows of metrics, evaluations and samples, of every seed or only of `seed`, here and in the
         children; and the later checkpoints of each run rewound as a whole.
         """
-        for name in ("metrics.jsonl", "evaluations.jsonl"):
+        for name in ("metrics.jsonl", "evaluations.jsonl", "samples.jsonl"):
             rows.rewind(self.path / name, step, seed)
         if seed is None:
             self.checkpoints.rewind(step)

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
-from bellmax.experience import Prioritised, Replay, fold
+from bellmax.experience import Hindsight, Prioritised, Replay, fold
 from bellmax.maths.distributions import TanhNormal
 from bellmax.maths.optimise import adam, descend, follow
 from bellmax.maths.schedules import Scheduled, at
@@ -49,7 +49,9 @@ class State(NamedTuple):
 class SAC(Algorithm):
     """Soft actor-critic for continuous actions."""
 
-    experience: Replay | Prioritised = Replay(capacity=1_000_000, batch=256, start=1_000)  # what it learns from
+    experience: Replay | Prioritised | Hindsight = Replay(  # what it learns from
+        capacity=1_000_000, batch=256, start=1_000
+    )
     gamma: Unit = 0.99  # discount
     tau: Unit = 0.005  # how fast the target critics follow
     learning_rate: Scheduled = 3e-4  # Adam's, of the actor and the temperature

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
-from bellmax.experience import Prioritised, Replay, fold
+from bellmax.experience import Hindsight, Prioritised, Replay, fold
 from bellmax.maths.delayed import when
 from bellmax.maths.noise import GaussianNoise, OrnsteinUhlenbeck
 from bellmax.maths.optimise import adam, descend, follow
@@ -52,7 +52,9 @@ class State(NamedTuple):
 class TD3(Algorithm):
     """Twin delayed deep deterministic policy gradient."""
 
-    experience: Replay | Prioritised = Replay(capacity=1_000_000, batch=256, start=1_000)  # what it learns from
+    experience: Replay | Prioritised | Hindsight = Replay(  # what it learns from
+        capacity=1_000_000, batch=256, start=1_000
+    )
     gamma: Unit = 0.99  # discount
     tau: Unit = 0.005  # how fast the targets follow
     learning_rate: Scheduled = 1e-3  # Adam's, of the actor

@@ -24,7 +24,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
-from bellmax.experience import Prioritised, Replay, fold
+from bellmax.experience import Hindsight, Prioritised, Replay, fold
 from bellmax.maths.chance import choose
 from bellmax.maths.distributional import best_action, of_action, unless_over
 from bellmax.maths.exploration import Boltzmann, EpsilonGreedy, best, greedy
@@ -51,7 +51,9 @@ class State(NamedTuple):
 class DQN(Algorithm):
     """Deep Q-learning, with double, dueling, n-step and prioritised as options."""
 
-    experience: Replay | Prioritised = Replay(capacity=100_000, batch=128, start=1_000)  # what it learns from
+    experience: Replay | Prioritised | Hindsight = Replay(  # what it learns from
+        capacity=100_000, batch=128, start=1_000
+    )
     gamma: Unit = 0.99  # discount
     exploration: EpsilonGreedy | Boltzmann = EpsilonGreedy(Linear(1.0, 0.05))  # how actions are chosen while learning
     learning_rate: Scheduled = 2.5e-4  # Adam's

@@ -1,0 +1,1 @@
+"""Learners of language models, a file each."""

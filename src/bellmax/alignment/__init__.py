@@ -1,0 +1,1 @@
+"""Training language models: the front door, what a run works with, and what it gives back."""

@@ -1,0 +1,223 @@
+"""From words to what a run works with: models, data, rewards by name; and the same again from a run's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from bellmax.alignment.plan import AlignmentPlan, Materials
+from bellmax.language.config import ModelConfig, Rope
+from bellmax.language.folder import read_model
+from bellmax.language.rewards import ModelReward, Rewards, find_reward
+from bellmax.language.rows import read_rows
+from bellmax.language.scored import Scored
+from bellmax.language.tasks import find_task
+from bellmax.language.tokeniser import Tokeniser
+from bellmax.language.transformer import Transformer
+
+TINY: dict[str, Any] = {"width": 128, "layers": 4, "heads": 4, "max_positions": 512}
+TASK_ROWS, HELD_OUT = 4096, 256
+START = "start"  # the folder in a run's folder that says what it began with
+PATH_FILES = (".jsonl", ".json", ".parquet")
+
+
+class Policy(NamedTuple):
+    """A model that answers, and its tokeniser."""
+
+    model: Any
+    tokeniser: Tokeniser
+
+
+def find_materials(
+    algorithm: Any,
+    model: Any,
+    data: Any,
+    reward: Any,
+    tokeniser: Tokeniser | None,
+    critic: Any,
+    adapters: int | None,
+    held_out: Any,
+) -> Materials:
+    """Everything that a run works with. ValueError or FileNotFoundError says what is missing."""
+    task = find_task(data) if _is_task_name(data) else data if hasattr(data, "alphabet") else None
+    begin, chosen, model_name = _find_model(model, tokeniser, task)
+    rows, others, data_name = _find_rows(algorithm, data, task, held_out)
+    rewards, names = _find_rewards(algorithm, reward, task)
+    return Materials(
+        model=begin,
+        model_name=model_name,
+        tokeniser=chosen,
+        rows=rows,
+        data_name=data_name,
+        held_out=others,
+        rewards=rewards,
+        reward_names=names,
+        critic=None if critic is None else _scored(critic),
+        adapters=adapters,
+    )
+
+
+def _is_task_name(data: Any) -> bool:
+    return isinstance(data, str) and not data.endswith(PATH_FILES)
+
+
+def _find_model(model: Any, tokeniser: Tokeniser | None, task: Any) -> tuple[Any, Tokeniser, str]:
+    """-> the model, or the shape of one to begin from nothing; its tokeniser; its name."""
+    if isinstance(model, ModelConfig) or (isinstance(model, str) and model == "tiny"):
+        if tokeniser is None and task is None:
+            raise ValueError(f"model = {model!r}: a model from nothing needs a tokeniser, or a built-in task as data.")
+        chosen = tokeniser or Tokeniser.characters(task.alphabet)
+        return (ModelConfig(chosen.vocabulary, **TINY) if isinstance(model, str) else model), chosen, "tiny"
+    if isinstance(model, Transformer):
+        if tokeniser is None:
+            raise ValueError(
+                "model = Transformer(...): give its tokeniser too, as in tokeniser=Tokeniser.read(folder)."
+            )
+        return model, tokeniser, "a model made in a program"
+    found = find_policy(model)
+    if isinstance(found.model, Scored):
+        raise ValueError(f"model = {model!r}: it is a reward model, and writes nothing; give it as reward or critic.")
+    return found.model, tokeniser or found.tokeniser, str(getattr(model, "folder", model))
+
+
+def find_policy(model: Any) -> Policy:
+    """A model and its tokeniser: of a run, of a run's folder, or of a Hugging Face folder."""
+    if hasattr(model, "tokeniser") and hasattr(model, "model"):
+        return Policy(model.model, model.tokeniser)
+    path = Path(model)
+    if (path / START).is_dir():
+        from bellmax.alignment.loading import load
+
+        run = load(path)
+        return Policy(run.model, run.tokeniser)
+    return Policy(read_model(path), Tokeniser.read(path))
+
+
+def _find_rows(algorithm: Any, data: Any, task: Any, held_out: Any) -> tuple[Any, Any, str]:
+    """-> rows, rows to evaluate on, the data's name."""
+    if task is None:
+        rows = read_rows(data, algorithm.reads)
+        others = read_rows(held_out, "prompts") if held_out is not None else ()
+        return rows, others, Path(data).stem if isinstance(data, str | Path) else "rows"
+    make = task.preferences if algorithm.reads == "preferences" else task.rows
+    if algorithm.reads not in ("preferences", "examples", "prompts"):
+        raise ValueError(f"data = {data!r}: a built-in task has no rows of the kind {algorithm.reads!r}; give a file.")
+    others = task.rows(1, HELD_OUT, held_out=True) if held_out is None else read_rows(held_out, "prompts")
+    return make(0, TASK_ROWS), others, data if isinstance(data, str) else type(task).__name__.lower()
+
+
+def _find_rewards(algorithm: Any, reward: Any, task: Any) -> tuple[Rewards | None, dict[str, float] | None]:
+    """-> rewards, and their weights by name; no names where one cannot be found again by it."""
+    if reward is None and task is None:
+        if algorithm.reads == "prompts":
+            raise ValueError("reward = None: this data has no reward of its own; give a function, or the name of one.")
+        return None, {}
+    if reward is None:
+        return Rewards({"task": task.reward}), {}
+    asked = _by_name(reward)
+    parts, names = {}, {}
+    for name, (part, weight) in asked.items():
+        parts[name] = (_one_reward(part), weight)
+        if isinstance(part, str):
+            names[part] = weight
+    return Rewards(parts), names if len(names) == len(parts) else None
+
+
+def _by_name(reward: Any) -> dict[str, tuple[Any, float]]:
+    if isinstance(reward, Mapping):
+        return {name: part if isinstance(part, tuple) else (part, 1.0) for name, part in reward.items()}
+    several = [reward] if isinstance(reward, str) or not isinstance(reward, Sequence) else list(reward)
+    return {_name_of(part): (part, 1.0) for part in several}
+
+
+def _name_of(part: Any) -> str:
+    return Path(part).name if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
+
+
+def _one_reward(part: Any) -> Any:
+    """A function, or what judges tokens."""
+    if isinstance(part, str) and (Path(part) / START).is_dir():
+        return ModelReward(_scored(part))
+    if isinstance(part, str):
+        return find_reward(part)
+    return ModelReward(_scored(part)) if hasattr(part, "model") else part
+
+
+def _scored(source: Any) -> Scored:
+    """The reward model of a run."""
+    found = find_policy(source).model
+    if not isinstance(found, Scored):
+        raise ValueError(f"{source!r} is no reward model: train one with `bellmax reward`.")
+    return found
+
+
+def keep_beginning(path: Path, plan: AlignmentPlan) -> None:
+    """Write down what a run begins with: enough to go on with it."""
+    where = path / START
+    where.mkdir()
+    materials = plan.materials
+    (where / "model.json").write_text(json.dumps(dataclasses.asdict(config_of(materials.model)), indent=1) + "\n")
+    if materials.critic is not None:
+        (where / "critic.json").write_text(json.dumps(dataclasses.asdict(config_of(materials.critic)), indent=1) + "\n")
+    materials.tokeniser.write(where)
+    for name, rows in (("rows", materials.rows), ("held_out", materials.held_out)):
+        with (where / f"{name}.jsonl").open("w", encoding="utf-8") as file:  # dates and the like become text
+            file.writelines(json.dumps(dict(row), default=str) + "\n" for row in rows)
+
+
+def config_of(model: Any) -> ModelConfig:
+    """The shape of a model, of a reward model's transformer, or the shape itself."""
+    if isinstance(model, ModelConfig):
+        return model
+    return model.model.config if isinstance(model, Scored) else model.config
+
+
+def found_again(path: Path, config: Mapping[str, Any], algorithm: Any, reward: Any = None) -> Materials:
+    """What a run in a folder works with. Weights are not among it: they are in its checkpoints."""
+    where = path / START
+    names = config["rewards"]
+    if reward is None and names:
+        reward = {Path(name).name: (name, weight) for name, weight in names.items()}
+    if reward is None and names is None:
+        raise ValueError(
+            f"{path}: its rewards are functions made in a program; pass them, as in resume(..., reward=...)."
+        )
+    data = config["environment"]["name"]
+    task = find_task(data) if names == {} and algorithm.reads == "prompts" else None
+    rewards, _ = _find_rewards(algorithm, reward, task) if reward is not None or task is not None else (None, {})
+    critic = _config(where / "critic.json") if config["critic"] else None
+    return Materials(
+        model=_config(where / "model.json"),
+        model_name=config["model"]["name"],
+        tokeniser=Tokeniser.read(where),
+        rows=_rows(where / "rows.jsonl"),
+        data_name=data,
+        held_out=_rows(where / "held_out.jsonl"),
+        rewards=rewards,
+        reward_names=names,
+        critic=critic,
+        adapters=config["model"]["adapters"],
+    )
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _config(path: Path) -> ModelConfig:
+    said = json.loads(path.read_text())
+    rope = said.pop("rope")
+    layers = said.pop("window_layers")
+    return ModelConfig(
+        **said, rope=None if rope is None else Rope(**rope), window_layers=None if layers is None else tuple(layers)
+    )
+
+
+def fresh(key: jax.Array, source: Any) -> Any:
+    """The model itself, or one with new weights where only its shape is there."""
+    return Transformer(key, source) if isinstance(source, ModelConfig) else source

@@ -1,0 +1,133 @@
+"""The front door of language models: align, and go on with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bellmax import display as displays
+from bellmax.alignment.finding import find_materials, found_again, keep_beginning
+from bellmax.alignment.plan import AlignmentPlan
+from bellmax.alignment.run import AlignmentRun
+from bellmax.catalogue import algorithm_name, language_class
+from bellmax.compilation import use_cache
+from bellmax.encode import from_plain
+from bellmax.maths.schedules import resolve
+from bellmax.recipes import configured, find_language
+from bellmax.runs import RunFolder
+from bellmax.sitting import carry_out
+
+DEFAULT_STEPS = 100
+EPOCHS = 3  # of rows that are read
+
+
+def align(
+    algorithm: Any,
+    model: Any,
+    data: Any,
+    *,
+    reward: Any = None,
+    tokeniser: Any = None,
+    critic: Any = None,
+    adapters: int | None = None,
+    held_out: Any = None,
+    steps: int | None = None,
+    seed: int = 0,
+    hyperparameters: Mapping[str, Any] | None = None,
+    run_folder: str | Path | None = "runs",
+    name: str | None = None,
+    log_every: int | None = None,
+    evaluate_every: int | None = None,
+    evaluation_episodes: int = 100,
+    checkpoint_every: int | None = None,
+    display: str = "auto",
+    track: Sequence[str] = ("tensorboard",),
+) -> AlignmentRun:
+    """Train a language model -> the run.
+
+    algorithm      "sft", "reward", "dpo", "grpo", "ppo-lm", ... (`bellmax algorithms` lists them), or an object
+    model          a Hugging Face folder; a run, or its folder; a Transformer, with `tokeniser`; to begin from nothing
+                   on a built-in task a ModelConfig, or "tiny"
+    data           a .jsonl or .parquet file, rows (dicts), or the name of a built-in task ("reverse")
+    reward         a function of (prompt, completion, row), its name, a trained reward model's run, or several in a
+                   dict: {name: function} or {name: (function, weight)}; a built-in task brings its own
+    critic         a reward model's run, which PPO's critic begins as
+    adapters       train low-rank adapters of this rank instead of all weights
+    held_out       rows to evaluate on; a built-in task brings its own
+    steps          updates; left out, 3 epochs of rows that are read, or 100 updates
+    log_every, evaluate_every, checkpoint_every      in updates; evaluations are greedy, 0 (the default) has none
+
+    The rest is as in `bellmax.train`. Everything is checked before any work starts. Ctrl-C saves the run and raises
+    KeyboardInterrupt; `bellmax.resume` goes on, bit for bit.
+    """
+    use_cache()
+    shown = displays.make(display)
+    chosen, recipe_steps = _chosen(algorithm, data)
+    chosen = configured(chosen, dict(hyperparameters or {}))
+    materials = find_materials(chosen, model, data, reward, tokeniser, critic, adapters, held_out)
+    length = steps or recipe_steps or default_steps(chosen, len(materials.rows))
+    plan = AlignmentPlan(
+        algorithm=resolve(chosen, length),
+        materials=materials,
+        steps=length,
+        seeds=(seed,),
+        log_every=log_every or max(1, length // 100),
+        checkpoint_every=checkpoint_every or max(1, length // 10),
+        evaluate_every=evaluate_every or 0,
+        evaluation_episodes=evaluation_episodes,
+        track=tuple(track) if run_folder is not None else (),
+    )
+    folder = None
+    if run_folder is not None:
+        title = name or f"{algorithm_name(type(chosen))}-{materials.data_name}"
+        folder = RunFolder.create(run_folder, title, stamp=name is None)
+        keep_beginning(folder.path, plan)
+    return carry_out(plan, folder, shown)  # type: ignore[arg-type,return-value]
+
+
+def _chosen(algorithm: Any, data: Any) -> tuple[Any, int | None]:
+    """The learner, from its recipe for a built-in task if it goes by its name; updates, if the recipe says how many."""
+    if not isinstance(algorithm, str):
+        return algorithm, None
+    kind = language_class(algorithm)
+    found = find_language(algorithm_name(kind), data) if isinstance(data, str) else None
+    return found or (kind(), None)
+
+
+def default_steps(algorithm: Any, rows: int) -> int:
+    """Updates where nobody says how many."""
+    experience = algorithm.experience
+    return DEFAULT_STEPS if experience.written else max(1, EPOCHS * rows // experience.batch)
+
+
+def go_on(
+    path: str | Path,
+    *,
+    steps: int | None = None,
+    reward: Any = None,
+    checkpoint: str | Path | None = None,
+    display: str = "auto",
+) -> AlignmentRun:
+    """Go on with a run that stopped. `reward` stands in for functions that its config cannot find again."""
+    use_cache()
+    folder = RunFolder.open(path)
+    plan = again(folder, reward, steps)
+    if steps is not None:
+        folder.write_config({**folder.config, "steps": steps})
+    return carry_out(plan, folder, displays.make(display), checkpoint)  # type: ignore[arg-type,return-value]
+
+
+def again(folder: RunFolder, reward: Any = None, steps: int | None = None) -> AlignmentPlan:
+    """The plan in a run folder."""
+    config = folder.config
+    algorithm = from_plain(config["algorithm"])
+    names = ("log_every", "checkpoint_every", "evaluate_every", "evaluation_episodes")
+    return AlignmentPlan(
+        algorithm=algorithm,
+        materials=found_again(folder.path, config, algorithm, reward),
+        steps=steps or config["steps"],
+        seeds=tuple(config["seeds"]),
+        track=tuple(config["track"]),
+        **{name: config[name] for name in names},
+    )

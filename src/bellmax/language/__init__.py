@@ -1,0 +1,1 @@
+"""The language model itself: transformer, folders, text in and out, sampler, rewards."""

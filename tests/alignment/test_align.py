@@ -1,0 +1,140 @@
+"""The front door of language models: it learns, says what is wrong before any work, and goes on bit for bit."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import bellmax as bm
+from bellmax.language.transformer import Transformer
+from tests.alignment.small import KEPT_QUIET, SETTINGS, SHAPE, TASK, TOKENISER, every_e, made_model, small_model
+
+
+def leaves(tree):
+    return [np.asarray(jax.random.key_data(x) if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) else x)
+            for x in jax.tree.leaves(tree)]  # fmt: skip
+
+
+def alike(one, two):
+    return all(np.array_equal(a, b) for a, b in zip(leaves(one.tree), leaves(two.tree), strict=True))
+
+
+def aligned(algorithm, steps, folder=None, **more):
+    return bm.align(SETTINGS[algorithm], small_model(), TASK, steps=steps, run_folder=folder, **KEPT_QUIET | more)
+
+
+def test_examples_are_learned_and_shuffled_ones_are_not():
+    rows = [{"prompt": f"{c}=", "completion": c * 2} for c in "abcde"] * 4
+    wrong = [{"prompt": f"{c}=", "completion": "abcde"[i % 5] * 2} for i, c in enumerate("aabbccddee" * 2)]
+    losses = {}
+    for name, data in (("right", rows), ("wrong", wrong)):
+        run = bm.align(
+            SETTINGS["sft"], small_model(), data, tokeniser=TOKENISER, steps=150, run_folder=None, **KEPT_QUIET
+        )
+        losses[name] = run.metrics[-1]["loss"]
+    assert run.generate("a=", bm.Sampling(max_tokens=4, temperature=0.0)) is not None
+    assert losses["right"] < 0.1 < 0.25 < losses["wrong"], "of what is drawn by chance nothing can be known"
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "ppo-lm"])
+def test_rewards_are_raised_and_by_their_weight_are_lowered(algorithm):
+    scores = {}
+    for weight in (1.0, -1.0):
+        learner = SETTINGS[algorithm].replace(kl_weight=0.0)
+        run = bm.align(
+            learner, made_model(), TASK, tokeniser=TOKENISER, reward={"e": (every_e, weight)}, steps=40, seed=1,
+            run_folder=None, **KEPT_QUIET,
+        )  # fmt: skip
+        parts = [row["reward/e"] for row in run.metrics]
+        scores[weight] = np.mean(parts[-5:])
+        assert run.scores[0, -1] == pytest.approx(weight * parts[-1])
+    assert scores[1.0] > 0.5 > 0.03 > scores[-1.0]
+
+
+@pytest.mark.parametrize("algorithm", SETTINGS)
+def test_a_run_that_stopped_goes_on_bit_for_bit(algorithm, tmp_path):
+    whole = aligned(algorithm, 6, tmp_path, name="whole", log_every=1)
+    aligned(algorithm, 3, tmp_path, name="parts", log_every=1)
+    again = bm.resume(tmp_path / "parts", steps=6, display="quiet")
+    assert alike(whole, again)
+    different = ("time", "steps_per_second")
+    rows = [[{k: v for k, v in row.items() if k not in different} for row in run.metrics] for run in (whole, again)]
+    assert rows[0] == rows[1]
+    assert whole.samples == again.samples
+    loaded = bm.load(tmp_path / "parts")
+    assert alike(whole, loaded)
+    assert not alike(whole, aligned(algorithm, 6, None, seed=5)), "the control: another seed is another run"
+
+
+def test_what_a_run_leaves_behind_is_a_model_and_can_be_read(tmp_path):
+    run = aligned("grpo", 3, tmp_path, evaluate_every=3, evaluation_episodes=5)
+    assert run.samples[0].keys() == {"seed", "step", "prompt", "answer", "reward"}
+    assert run.evaluations[-1]["episodes"] == 5
+    assert {"kl", "entropy", "same_rewards", "reward/task", "ended"} <= set(run.metrics[-1])
+    folder = run.save(tmp_path / "model")
+    assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
+    prompts = ["abcdefgh=", "hgfedcba="]
+    again = bm.align(
+        SETTINGS["sft"].replace(learning_rate=0.0), str(folder), TASK, steps=1, run_folder=None, **KEPT_QUIET
+    )
+    for one, two in zip(leaves(again.model), leaves(run.model), strict=True):
+        np.testing.assert_array_equal(one, two)
+    sampling = bm.Sampling(max_tokens=5)
+    answers = run.generate(prompts, sampling)
+    assert again.generate(prompts, sampling) == answers
+    assert run.generate(prompts[0], sampling) == answers[0]
+    assert run.generate(prompts, sampling, seed=1) != answers
+
+
+def test_a_reward_model_is_a_reward_and_a_critic(tmp_path):
+    judge = aligned("reward", 5, tmp_path, name="judge")
+    run = bm.align(
+        SETTINGS["ppo-lm"], small_model(), TASK, reward={"judge": judge}, critic=judge, steps=2, run_folder=tmp_path,
+        name="ppo", **KEPT_QUIET,
+    )  # fmt: skip
+    assert len({sample["reward"] for sample in run.samples}) > 1, "a reward model has an opinion on each"
+    by_folder = bm.align(
+        SETTINGS["ppo-lm"], small_model(), TASK, reward=str(tmp_path / "judge"), critic=str(tmp_path / "judge"),
+        steps=2, run_folder=tmp_path, name="by-folder", **KEPT_QUIET,
+    )  # fmt: skip
+    assert alike(run, by_folder)
+    again = bm.resume(tmp_path / "by-folder", steps=3, display="quiet")
+    assert int(again.tree.step[0]) == 3
+
+
+def test_adapters_alone_are_trained(tmp_path):
+    run = aligned("sft", 4, None, adapters=2)
+    state = run.state.model
+    base, low = state.layers[0].attention.query.base.weight, state.layers[0].attention.query.high
+    assert np.abs(np.asarray(low)).max() > 0
+    assert isinstance(run.model, Transformer)
+    merged = base + state.layers[0].attention.query.scale * state.layers[0].attention.query.low @ low
+    np.testing.assert_allclose(run.model.layers[0].attention.query.weight, merged, atol=1e-6)
+    made = made_model()
+    assert len(leaves(run.model)) == len(leaves(made))
+    np.testing.assert_array_equal(base, state.layers[0].attention.query.base.weight)
+
+
+WRONG = {
+    "an unknown task": (dict(data="revers"), ValueError, "revers.*did you mean 'reverse'"),
+    "no reward": (dict(data=[{"prompt": "a"}], tokeniser=TOKENISER), ValueError, "reward = None.*give a function"),
+    "an unknown reward": (dict(reward="lenght"), ValueError, "lenght.*length"),
+    "rows of another kind": (dict(data=[{"text": 3}], tokeniser=TOKENISER), ValueError, "row 1.*prompt"),
+    "a model without a tokeniser": (dict(model=made_model), ValueError, "give its tokeniser"),
+    "a folder that is none": (dict(model="nowhere"), FileNotFoundError, "nowhere"),
+    "steps": (dict(steps=-1), ValueError, "steps = -1"),
+    "a wrong hyperparameter": (dict(hyperparameters={"clipp": 0.1}), TypeError, "did you mean 'clip'"),
+    "a restricted sampler": (
+        dict(hyperparameters={"experience": {"sampling": {"top_k": 3}}}), ValueError, "top_k.*leave them out",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_said_before_any_work(name, tmp_path):
+    changes, kind, said = WRONG[name]
+    options = {"model": SHAPE, "data": TASK, "steps": 1, "run_folder": tmp_path} | KEPT_QUIET | changes
+    model = options.pop("model")
+    with pytest.raises(kind, match=said):
+        bm.align(SETTINGS["grpo"], model() if callable(model) else model, options.pop("data"), **options)
