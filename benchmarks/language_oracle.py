@@ -16,6 +16,7 @@ table goes to docs/results.
 
 from __future__ import annotations
 
+import functools
 import sys
 import time
 from collections.abc import Callable
@@ -122,7 +123,7 @@ ROWS = {
     ),
     "grpo": Row(grpo, 300, 0.03),
     "rloo": Row(lambda beta, how: RLOO(experience=food(512, 512), kl_weight=beta, **how), 300, 0.03),
-    "dpo": Row(lambda beta, how: DPO(beta=beta, **how), 300, 0.03, preferred),
+    "dpo": Row(lambda beta, how: DPO(beta=beta, **how), 800, 0.03, preferred),
     "grpo with k3": Row(lambda beta, how: grpo(beta, how, kl="k3"), 300, 0.03, control=True),
     "grpo, standardised": Row(lambda beta, how: grpo(beta, how, standardised=True), 300, 0.03, control=True),
 }
@@ -137,24 +138,26 @@ class Found(NamedTuple):
     reward_error: float  # the largest of |beta log pi / pi_ref - r| up to a constant, over all answers
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def train(row: Row, steps: int, algorithm: Any, model: Transformer, reward: Array, key: Array) -> Transformer:
+    """The policy after so many updates."""
+
+    def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, None]:
+        number, key = now
+        batch = row.serve(state.model, reward, key, number, row.count)
+        return algorithm.update(state, batch, key)[0], None
+
+    state = algorithm.init(key, model)
+    return jax.lax.scan(step, state, (jnp.arange(steps), jax.random.split(key, steps)))[0].model
+
+
 def find(row: Row, beta: float, seed: int, steps: int | None = None) -> Found:
     """Train, and look how far it is."""
     steps = steps or row.steps
     algorithm = row.make(beta, {"learning_rate": Linear(row.rate, 0.0, float(steps))})
     model, reward = beginning(seed), rewards(seed)
 
-    @jax.jit
-    def train(algorithm: Any, model: Transformer, reward: Array) -> Transformer:
-        def step(state: Any, now: tuple[Array, Array]) -> tuple[Any, None]:
-            number, key = now
-            batch = row.serve(state.model, reward, key, number, row.count)
-            return algorithm.update(state, batch, key)[0], None
-
-        state = algorithm.init(jax.random.key(seed), model)
-        keys = jax.random.split(jax.random.key(seed + 300), steps)
-        return jax.lax.scan(step, state, (jnp.arange(steps), keys))[0].model
-
-    new, goal = train(algorithm, model, reward), best(model, reward, beta)
+    new, goal = train(row, steps, algorithm, model, reward, jax.random.key(seed + 300)), best(model, reward, beta)
     ratio = beta * (log_policy(new) - log_policy(model)) - reward
     distances = (0.5 * jnp.abs(jnp.exp(log_policy(x)) - goal).sum() for x in (new, model))
     return Found(*map(float, distances), float(jnp.abs(ratio - ratio.mean()).max()))

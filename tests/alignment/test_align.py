@@ -117,16 +117,16 @@ def test_adapters_alone_are_trained(tmp_path):
 
 
 WRONG = {
-    "an unknown task": (dict(data="revers"), ValueError, "revers.*did you mean 'reverse'"),
-    "no reward": (dict(data=[{"prompt": "a"}], tokeniser=TOKENISER), ValueError, "reward = None.*give a function"),
-    "an unknown reward": (dict(reward="lenght"), ValueError, "lenght.*length"),
-    "rows of another kind": (dict(data=[{"text": 3}], tokeniser=TOKENISER), ValueError, "row 1.*prompt"),
-    "a model without a tokeniser": (dict(model=made_model), ValueError, "give its tokeniser"),
-    "a folder that is none": (dict(model="nowhere"), FileNotFoundError, "nowhere"),
-    "steps": (dict(steps=-1), ValueError, "steps = -1"),
-    "a wrong hyperparameter": (dict(hyperparameters={"clipp": 0.1}), TypeError, "did you mean 'clip'"),
+    "an unknown task": ({"data": "revers"}, ValueError, "revers.*did you mean 'reverse'"),
+    "no reward": ({"data": [{"prompt": "a"}], "tokeniser": TOKENISER}, ValueError, "reward = None.*give a function"),
+    "an unknown reward": ({"reward": "lenght"}, ValueError, "lenght.*length"),
+    "rows of another kind": ({"data": [{"text": 3}], "tokeniser": TOKENISER}, ValueError, "row 1.*prompt"),
+    "a model without a tokeniser": ({"model": made_model}, ValueError, "give its tokeniser"),
+    "a folder that is none": ({"model": "nowhere"}, FileNotFoundError, "nowhere"),
+    "steps": ({"steps": -1}, ValueError, "steps = -1"),
+    "a wrong hyperparameter": ({"hyperparameters": {"clipp": 0.1}}, TypeError, "did you mean 'clip'"),
     "a restricted sampler": (
-        dict(hyperparameters={"experience": {"sampling": {"top_k": 3}}}), ValueError, "top_k.*leave them out",
+        {"hyperparameters": {"experience": {"sampling": {"top_k": 3}}}}, ValueError, "top_k.*leave them out",
     ),
 }  # fmt: skip
 

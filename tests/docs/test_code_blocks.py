@@ -24,7 +24,7 @@ STEPS = 512
 @pytest.fixture
 def short(monkeypatch, tmp_path):
     """An empty folder to work in, and training that takes a moment."""
-    train, resume = bellmax.training.train, bellmax.training.resume
+    train, resume, align = bellmax.training.train, bellmax.training.resume, bellmax.align
 
     def short_train(*args: Any, **options: Any) -> Any:
         quick = {"steps": min(options.get("steps") or STEPS, STEPS), "display": "quiet"}
@@ -35,6 +35,11 @@ def short(monkeypatch, tmp_path):
         done = json.loads((tmp_path / path / "config.json").read_text())["steps"]
         return resume(path, **options | {"steps": min(options["steps"], done + STEPS), "display": "quiet"})
 
+    def short_align(*args: Any, **options: Any) -> Any:
+        quick = {"steps": min(options["steps"], 2), "evaluate_every": 0, "display": "quiet"}
+        return align(*args, **options | quick)
+
+    monkeypatch.setattr(bellmax, "align", short_align)
     for module in (bellmax, bellmax.training):
         monkeypatch.setattr(module, "train", short_train)
         monkeypatch.setattr(module, "resume", short_resume)

@@ -16,8 +16,8 @@ from bellmax.algorithms.wrappers.curious import Curious
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.bonuses import ICM, RND, HashedCounts
 from bellmax.catalogue import ALGORITHMS, algorithm_class
-from bellmax.cli import flags
-from bellmax.cli.main import COMMANDS
+from bellmax.cli import align, flags
+from bellmax.cli.main import COMMANDS, LEARNERS
 from bellmax.cli.request import understand
 from bellmax.cli.sweep import _OVER
 from bellmax.core import Spec, Transition
@@ -34,6 +34,7 @@ FRONT = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path
 FRONT -= {*ALLOWED, "__init__"}
 STAND_INS = {"ALGORITHM": "ppo", "ENV": "CartPole-v1", "RUN": "latest", "FOLDER": "policy"}
 STAND_INS |= {"COMMAND": "train", "FLAG=A,B": "gamma=0.9,0.99", "KEY=VALUE": "size=8"}
+STAND_INS |= {"DATA": "reverse", "MODEL": "reverser", "PROMPT": "abc=", "TASK": "reverse"}
 SAID = sorted({(page, command) for page, text in TEXTS.items() for command in commands(text)})
 
 
@@ -46,6 +47,8 @@ def parse(command: str) -> None:
     if words[1] in ("train", "sweep"):
         extra = [("over", _OVER, ())] if words[1] == "sweep" else []
         understand(words[2:], words[1], extra)
+    elif words[1] in LEARNERS:
+        align.understand(words[2:], words[1])
     else:
         kind = getattr(importlib.import_module(f"bellmax.cli.{words[1]}"), words[1].capitalize())
         flags.parse(kind, words[2:], words[1])

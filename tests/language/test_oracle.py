@@ -26,19 +26,14 @@ from tests.paper.by_hand import by_name, quickly
 # --- the best policy --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "beta"), [("ppo", 1.0), ("grpo", 0.1), ("rloo", 5.0), ("dpo", 1.0)])
+@pytest.mark.parametrize(("name", "beta"), [("ppo", 1.0), ("grpo", 0.1), ("rloo", 1.0), ("dpo", 1.0)])
 def test_it_finds_the_best_policy(name, beta):
     """pi_ref exp(r / beta) / Z; all of them, with every beta and more seeds, are in benchmarks/language_oracle.py."""
-    found = find(ROWS[name], beta, seed=0, steps=100)
-    assert found.begun > 0.1
+    found = find(ROWS[name], beta, seed=0, steps=60 if name == "ppo" else 100)
+    assert found.begun > 0.4
     assert found.distance < 0.02
-    if name == "dpo":  # its implicit reward is r up to a constant, for answers that nobody gives, too
-        assert found.reward_error < 0.05
-
-
-@pytest.mark.parametrize("name", ["grpo with k3", "grpo, standardised"])
-def test_what_has_another_gradient_does_not(name):
-    assert find(ROWS[name], 1.0, seed=0, steps=100).distance > 0.04
+    if name == "dpo":  # its implicit reward is r, in [-2, 2], up to a constant, for answers that nobody gives, too
+        assert found.reward_error < 0.1
 
 
 # --- the exact gradient -----------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from bellmax.alignment.plan import AlignmentPlan
 from bellmax.core import Spec
 from bellmax.drivers import language
 from bellmax.drivers.evaluate import Evaluation
-from bellmax.language.adapters import adapted
 from bellmax.language import encoding
+from bellmax.language.adapters import adapted
 from bellmax.language.config import ModelConfig
 from bellmax.language.experience import Completions
 from bellmax.language.reading import Reading
@@ -69,8 +69,9 @@ class Language:
 
     def advance(self, most_steps: Sequence[int], stop: Callable[[], bool]) -> list[Totals]:
         total = self._drive.advance(most_steps[0], stop)
-        for sample in self._drive.samples if self.keep_sample is not None else ():
-            self.keep_sample({"seed": self.plan.seeds[0], "step": int(self._drive.run.step), **sample})
+        if self.keep_sample is not None:
+            for sample in self._drive.samples:
+                self.keep_sample({"seed": self.plan.seeds[0], "step": int(self._drive.run.step), **sample})
         return [total]
 
     def rescued(self) -> list[Totals]:

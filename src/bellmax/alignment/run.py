@@ -14,6 +14,7 @@ from bellmax.alignment.engine import evaluate
 from bellmax.alignment.plan import AlignmentPlan
 from bellmax.drivers.evaluate import Evaluation
 from bellmax.language.adapters import merged
+from bellmax.language.doctor import Finding, diagnose
 from bellmax.language.encoding import prompt_of
 from bellmax.language.folder import write_model
 from bellmax.language.sampler import Sampling
@@ -83,6 +84,11 @@ class AlignmentRun:
     def scores(self) -> np.ndarray:
         """Mean reward of the answers since the row before, [1, row]; NaN where nothing was written."""
         return np.array([[row["score"] for row in self.metrics]], float)
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What the doctor sees in the metrics: what goes wrong, and what to change."""
+        return diagnose(self.metrics)
 
     def generate(
         self, prompts: str | Sequence[Any], sampling: Sampling | None = None, *, seed: int = 0

@@ -59,7 +59,20 @@ class AlignOptions:
 
 
 def main(words: list[str], name: str) -> None:
-    """Train with the learner called `name`, save the model if that was asked for, and show a few answers."""
+    """Train with the learner called `name`, and save the model if that was asked for."""
+    parsed = understand(words, name)
+    options: AlignOptions = parsed.run
+    with explain_interrupt(options.run_folder):
+        run = align(getattr(parsed, language_class(name).__name__), data=parsed.data, **options.arguments)
+    if not (options.quiet or options.json):
+        for finding in run.findings:
+            print(f"{finding.name}, since step {finding.since_step}: {finding.what}. {finding.remedy}")
+    if options.save:
+        print(f"wrote {run.save(options.save)}")
+
+
+def understand(words: list[str], name: str) -> Any:
+    """Read a command line: `data`, `run` (AlignOptions), and the learner by the name of its class."""
     kind, guess = language_class(name), next((word for word in words if not word.startswith("-")), "")
     default, steps = find_language(name, guess) or (kind(), None)
     fields: list[tuple[str, Any, Any]] = [("data", _DATA, dataclasses.field())]
@@ -68,9 +81,4 @@ def main(words: list[str], name: str) -> None:
     asked = dataclasses.make_dataclass("Asked", fields, frozen=True)
     origin = f"The defaults below are the recipe's for {guess}." if steps else "The defaults below are the paper's."
     about = f"{LANGUAGE_SUMMARIES[name]}. {origin}\n\nSCHEDULE: a number, or linear:START:END over the run."
-    parsed: Any = flags.parse(asked, words, name, hyperparameters.registry(), description=about)
-    options: AlignOptions = parsed.run
-    with explain_interrupt(options.run_folder):
-        run = align(getattr(parsed, kind.__name__), data=parsed.data, **options.arguments)
-    if options.save:
-        print(f"wrote {run.save(options.save)}")
+    return flags.parse(asked, words, name, hyperparameters.registry(), description=about)

@@ -54,8 +54,8 @@ class Writing:
     ):
         if experience.sampling.restricted:
             raise ValueError(
-                "experience.sampling: top_k, top_p and min_p restrict what is written, and the ratio of an update would "
-                "be that of other probabilities; leave them out while training."
+                "experience.sampling: top_k, top_p and min_p restrict what is written, and the ratio of an update "
+                "would be that of other probabilities; leave them out while training."
             )
         if experience.sampling.temperature == 0:
             raise ValueError("experience.sampling.temperature = 0: answers would all be alike; give more than 0.")
@@ -120,7 +120,9 @@ class Writing:
         length = np.asarray(batch.texts.weight).sum(1)
         tally = {"episodes": len(length), "score": float(judged.total.sum()), "length": float(length.sum())}
         tally |= {"ended": float(np.asarray(batch.ended).mean()), "reward_deviation": float(judged.total.std())}
-        tally |= {f"reward/{name}": float(values.mean()) for name, values in judged.parts.items()}
+        for name, values in judged.parts.items():  # what has no weight is only watched
+            watched = self.rewards.weights[name] == 0
+            tally[f"{'gold' if watched else 'reward'}/{name}"] = float(values.mean())
         return tally | {f"failed/{name}": float(count) for name, count in judged.failures.items() if count}
 
     def _samples(self, chosen: list[int], answered: Answered, judged: Any) -> list[dict[str, Any]]:
