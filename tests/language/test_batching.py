@@ -25,15 +25,15 @@ def told(texts, row=0, size=None):
     return [x[row, :size].tolist() for x in texts]
 
 
-def test_rows_are_padded_on_the_right_to_a_multiple_of_32():
+def test_rows_are_padded_on_the_right_to_a_multiple_of_8():
     texts = batching.texts([document([7, 8], [9]), of(33)], 100)
-    assert [x.shape for x in texts] == [(2, 64)] * 3
+    assert [x.shape for x in texts] == [(2, 40)] * 3
     assert [x.dtype for x in texts] == [np.int32, np.int32, np.float32]
-    assert told(texts) == [[7, 8, 9] + [0] * 61, [1, 1, 1] + [0] * 61, [0, 0, 1] + [0] * 61]
-    assert told(texts, 1) == [[5] * 33 + [0] * 31, [1] * 33 + [0] * 31, [0] + [1] * 32 + [0] * 31]
+    assert told(texts) == [[7, 8, 9] + [0] * 37, [1, 1, 1] + [0] * 37, [0, 0, 1] + [0] * 37]
+    assert told(texts, 1) == [[5] * 33 + [0] * 7, [1] * 33 + [0] * 7, [0] + [1] * 32 + [0] * 7]
 
 
-@pytest.mark.parametrize(("longest", "width"), [(1, 32), (32, 32), (33, 50), (50, 50), (51, 50)])
+@pytest.mark.parametrize(("longest", "width"), [(1, 8), (8, 8), (9, 16), (33, 40), (49, 50), (50, 50), (51, 50)])
 def test_the_width_is_never_more_than_the_length(longest, width):
     assert batching.texts([of(longest)], 50).tokens.shape == (1, width)
 
@@ -98,7 +98,7 @@ def slow_best_fit(sizes, length):
 
 def test_pairs_have_one_shape_and_margins():
     batch = batching.pairs([Preferred(of(3), of(40), 0.5), Preferred(of(5), of(4), 0.0)], 100)
-    assert batch.chosen.tokens.shape == batch.rejected.tokens.shape == (2, 64)
+    assert batch.chosen.tokens.shape == batch.rejected.tokens.shape == (2, 40)
     assert told(batch.rejected, 1, 5) == [[5, 5, 5, 5, 0], [1, 1, 1, 1, 0], [0, 1, 1, 1, 0]]
     assert (batch.margin.tolist(), batch.margin.dtype) == ([0.5, 0], np.float32)
 
@@ -158,15 +158,16 @@ def test_prompts_are_padded_on_the_left():
     prompts = batching.prompt_rows([[1, 2, 3], [4]], 4)
     assert prompts.tokens.tolist() == [[0, 1, 2, 3], [0, 0, 0, 4]]
     assert prompts.segments.tolist() == [[0, 1, 1, 1], [0, 0, 0, 1]]
-    assert batching.prompt_rows([[1] * 40]).tokens.shape == (1, 64)
+    assert batching.prompt_rows([[1] * 41]).tokens.shape == (1, 48)
     with pytest.raises(ValueError, match="prompt 2 has 3 tokens, and the rows have 2"):
         batching.prompt_rows([[1], [1, 2, 3]], 2)
 
 
 def test_prompts_that_are_too_long_are_named():
     assert batching.prompt_width([[1], [1] * 33], 40) == 40
-    assert batching.prompt_width([[1], [1] * 33], 100) == 64
-    assert batching.prompt_width([[1]], 100) == 32
+    assert batching.prompt_width([[1], [1] * 33], 100) == 40
+    assert batching.prompt_width([[1]], 100) == 8
+    assert batching.prompt_width([[1] * 65], 100) == 96
     rows = [Row({}, "data.jsonl line 1"), Row({}, "data.jsonl line 7")]
     with pytest.raises(ValueError, match=r"data\.jsonl line 7: its prompt has 33 tokens, and longest = 32"):
         batching.prompt_width([[1], [1] * 33], 32, rows)

@@ -1,6 +1,6 @@
 """Documents to batches, in NumPy, and which of them a batch is made of.
 
-Rows are padded to a multiple of 32 tokens, so that few shapes are compiled. A document that is too long loses its
+Rows are padded to a multiple of 8 tokens, long ones of 32, so that few shapes are compiled. A document that is too long loses its
 beginning: the end of the answer stays.
 """
 
@@ -18,7 +18,8 @@ from bellmax.language.rows import place_of
 from bellmax.language.sampler import Prompts
 from bellmax.language.texts import Labelled, Pairs, Texts
 
-MULTIPLE = 32
+MULTIPLE, LONG_MULTIPLE = 8, 32
+LONG = 64  # tokens
 
 
 def texts(documents: Sequence[Document], length: int) -> Texts:
@@ -146,7 +147,8 @@ def _width(documents: Sequence[Document], length: int) -> int:
 
 
 def _bucket(longest: int, length: int | None = None) -> int:
-    width = -(-longest // MULTIPLE) * MULTIPLE
+    multiple = MULTIPLE if longest <= LONG else LONG_MULTIPLE
+    width = -(-longest // multiple) * multiple
     return width if length is None else min(width, length)
 
 

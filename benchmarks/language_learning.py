@@ -1,0 +1,93 @@
+"""Do the learners of language models learn? `python -m benchmarks.language_learning [ROW ...] [--seeds N]`
+
+A model of 0.8 million weights is shown right answers to a built-in task until it can do some, and then learns from
+rewards of its own answers: 300 updates of 512 answers. The score is the share of 256 held-out prompts that are answered
+rightly, greedily; the controls are the model before, and the same training with rewards drawn by chance.
+Results go to docs/results/language_learning_ROW.json as they come, all of them to docs/results/language_learning.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import bellmax as bm
+from bellmax.alignment.engine import evaluate
+from bellmax.report import write_result
+
+RESULTS = Path("docs/results")
+PROMPTS = 256  # held out
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    algorithm: str
+    task: str
+    shown: int  # updates of supervised training before
+    least: float  # the share that counts as reached; for a control, what may be gained at most
+    shuffled: bool = False
+
+
+ROWS = {
+    f"{algorithm}-{task}": Row(algorithm, task, shown, least)
+    for algorithm in ("grpo", "ppo-lm")
+    for task, shown, least in (("reverse", 300, 0.95), ("copy", 150, 0.95), ("sort", 200, 0.95), ("addition", 700, 0.9))
+}
+ROWS |= {f"{name}-shuffled": row._replace(least=0.05, shuffled=True) for name, row in ROWS.items() if "rev" in name}
+
+
+def by_chance(prompt: Any, completion: str, row: Any) -> float:
+    """1 for three answers in ten, whatever they say: nothing can be learned from it."""
+    return float(zlib.crc32(f"{prompt}|{completion}".encode()) % 10 < 3)
+
+
+def measure(name: str, row: Row, seeds: int) -> dict[str, Any]:
+    """Train and evaluate one row -> what the table shows of it."""
+    before, after, seconds = [], [], []
+    for seed in range(seeds):
+        first = bm.align("sft", "tiny", row.task, steps=row.shown, seed=seed, run_folder=None, display="lines")
+        reward = {"by chance": by_chance} if row.shuffled else None
+        run = bm.align(row.algorithm, first, row.task, seed=seed, reward=reward, run_folder=None, display="lines")
+        before.append(evaluate(first.plan, first.model, PROMPTS).mean)
+        after.append(evaluate(first.plan, run.model, PROMPTS).mean)  # by what is right, whatever was paid for
+        seconds.append(run.timing["run"])
+    gained = float(np.median(after) - np.median(before))
+    met = gained < row.least if row.shuffled else float(np.median(after)) >= row.least
+    return {
+        "what": f"{row.algorithm} on {row.task}" + (", rewards by chance" if row.shuffled else ""),
+        "updates": run.plan.steps,
+        "seeds": f"0-{seeds - 1}",
+        "before": " ".join(f"{x:.2f}" for x in before),
+        "after": " ".join(f"{x:.2f}" for x in after),
+        "target": f"gains < {row.least}" if row.shuffled else f">= {row.least}",
+        "met": bool(met),
+        "seconds": round(float(np.mean(seconds))),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help="all, if none is named")
+    parser.add_argument("--seeds", type=int, default=3)
+    chosen = parser.parse_args()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for name in chosen.rows or ROWS:
+        result = measure(name, ROWS[name], chosen.seeds)
+        (RESULTS / f"language_learning_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+        print(json.dumps(result))
+    found = [RESULTS / f"language_learning_{name}.json" for name in ROWS]
+    shown = [json.loads(path.read_text()) for path in found if path.exists()]
+    columns = ["what", "updates", "seeds", "before", "after", "target", "met", "seconds"]
+    notes = (__doc__ or "").split("\n\n")[1:]
+    title, command = "Language models: what they learn", "python -m benchmarks.language_learning"
+    write_result(RESULTS / "language_learning", title, shown, columns, notes, command=command)
+
+
+if __name__ == "__main__":
+    main()
