@@ -181,10 +181,19 @@ def main(names: list[str]) -> None:
             table.append(line | {"seconds": round(time.perf_counter() - began, 1)})
             print(table[-1], flush=True)
     if not names:
-        notes = [" ".join(__doc__.split("\n\n")[1:])]
-        write_result(RESULTS, "Learners of language models against the best policy", table, COLUMNS, notes, seeds=seeds)
+        notes = [" ".join(part.split()) for part in __doc__.split("\n\n")[1:]]
+        write_result(
+            RESULTS,
+            "Learners of language models against the best policy",
+            table,
+            COLUMNS,
+            notes,
+            seeds=seeds,
+            command=COMMAND,
+        )
 
 
+COMMAND = "python -m benchmarks.language_oracle"
 COLUMNS = {
     "learner": "learner",
     "beta": "beta",

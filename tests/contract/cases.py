@@ -88,13 +88,6 @@ CHOOSING: dict[str, Algorithm] = {
     "r2d2": bm.R2D2(
         **SMALL,
         **EPSILON,
-        experience=bm.Sequences(64, batch=4, window=3, burn_in=1, length=2, start=16),
-        memory_size=4,
-        n=2,
-    ),
-    "r2d2-prioritised": bm.R2D2(
-        **SMALL,
-        **EPSILON,
         experience=bm.PrioritisedSequences(64, batch=4, window=3, burn_in=1, length=2, start=16),
         memory_size=4,
         n=2,

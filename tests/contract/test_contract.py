@@ -1,5 +1,7 @@
 """What every algorithm must keep, whatever it learns: one parametrised file."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -36,9 +38,22 @@ def sampled(algorithm, buffer, fresh, key):
     return algorithm.experience.sample(algorithm.experience.add(buffer, fresh), fresh, key)
 
 
+@jax.jit
+def updated(algorithm, state, batch, key):
+    """One update. What is compiled for a case is shared by its tests."""
+    return algorithm.update(state, batch, key)
+
+
+@jax.jit
+def guarded(algorithm, state, buffer, fresh, key):
+    """What is learned from a round with the guard against NaN, and without."""
+    new, _, _, sound = learn_or_keep(algorithm, state, buffer, fresh, key)
+    return new, sound, learn(algorithm, state, buffer, fresh, key)[0]
+
+
 @pytest.fixture(scope="module")
 def update(case):
-    return jax.jit(case.algorithm.update)
+    return functools.partial(updated, case.algorithm)
 
 
 def bits(tree):
@@ -110,11 +125,11 @@ def test_padding_changes_nothing(case, begun):
     padded = jax.tree.map(lambda x, y: jnp.concatenate([x, y], axis), batch, nonsense)
     one_piece = whole_minibatch(case.algorithm)
     key = jax.random.key(0)
-    expected, got = (jax.jit(one_piece.update)(run.state, b, key) for b in (batch, padded))
+    expected, got = (updated(one_piece, run.state, b, key) for b in (batch, padded))
     close(expected[0], got[0], 2e-4)
     spoiled = padded._replace(weight=jnp.ones_like(padded.weight))  # the negative control: the nonsense counts
     with pytest.raises(AssertionError):
-        close(expected[0], jax.jit(one_piece.update)(run.state, spoiled, key)[0], 2e-4)
+        close(expected[0], updated(one_piece, run.state, spoiled, key)[0], 2e-4)
 
 
 def whole_minibatch(algorithm):
@@ -128,16 +143,17 @@ def test_a_nan_in_the_rewards_shows_in_a_metric_and_the_state_is_kept(case, begu
     run, _ = begun
     batch = jax.jit(ingraph.last_batch)(case.algorithm, case.env, run)[0]
     poisoned = batch._replace(reward=jnp.full_like(batch.reward, jnp.nan))
+    add = jax.jit(lambda buffer: case.algorithm.experience.add(buffer, poisoned))
     buffer = run.buffer
     for _ in range(40):  # until a ring of 64 steps is full of it
-        buffer = case.algorithm.experience.add(buffer, poisoned)
-    guarded = jax.jit(learn_or_keep, static_argnums=())
-    state, _, _, sound = guarded(case.algorithm, run.state, buffer, poisoned, jax.random.key(0))
+        buffer = add(buffer)
+    state, sound, unguarded = guarded(case.algorithm, run.state, buffer, poisoned, jax.random.key(0))
     assert not sound
     assert bits(state) == bits(run.state)
-    new, _, _, sound = guarded(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))
+    assert bits(unguarded) != bits(run.state), "the control: without the guard it would be spoilt"
+    new, sound, unguarded = guarded(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))
     assert sound
-    close(new, jax.jit(learn)(case.algorithm, run.state, run.buffer, batch, jax.random.key(0))[0])
+    close(new, unguarded)
 
 
 def test_a_run_that_was_saved_goes_on_bit_for_bit(case, begun, tmp_path):
@@ -150,13 +166,13 @@ def test_a_run_that_was_saved_goes_on_bit_for_bit(case, begun, tmp_path):
     assert bits(one) == bits(again)
 
 
-def test_floats_change_without_compiling_again(case, begun):
+def test_floats_change_without_compiling_again(case, begun, update):
     run, batch = begun
-    call = jax.jit(lambda algorithm, state, key: algorithm.update(state, batch, key)[1])
-    call(case.algorithm, run.state, jax.random.key(0))
+    update(run.state, batch, jax.random.key(0))
+    compiled = updated._cache_size()
     floats = jax.tree.map(lambda x: x * 0.9, case.algorithm)
-    call(floats, run.state, jax.random.key(0))
-    assert call._cache_size() == 1
+    updated(floats, run.state, batch, jax.random.key(0))
+    assert updated._cache_size() == compiled
 
 
 def test_every_algorithm_has_a_case():

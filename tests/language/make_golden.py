@@ -52,9 +52,9 @@ FAMILIES = {
         ),
     ),
     "yarn": lambda: LlamaConfig(
-        **WIDE | {"max_position_embeddings": 64},
+        **WIDE | {"max_position_embeddings": 8192},
         tie_word_embeddings=True,
-        **rope("yarn", 100.0, factor=4.0, original_max_position_embeddings=16),
+        **rope("yarn", 30.0, factor=4.0, original_max_position_embeddings=2048),  # of four frequencies one is mixed
     ),
     "linear": lambda: LlamaConfig(**WIDE, tie_word_embeddings=True, **rope("linear", 100.0, factor=4.0)),
     "qwen2": lambda: Qwen2Config(**SMALL, tie_word_embeddings=True),

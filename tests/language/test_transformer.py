@@ -67,7 +67,7 @@ def test_the_options_of_the_golden_models_matter():
     for family, changes in (
         ("qwen2-window", {"use_sliding_window": False}),
         ("mistral", {"sliding_window": None}),
-        ("yarn", {"rope_parameters": {"rope_type": "default", "rope_theta": 100.0}}),
+        ("yarn", {"rope_parameters": {"rope_type": "default", "rope_theta": 30.0}}),
         ("linear", {"rope_parameters": {"rope_type": "default", "rope_theta": 100.0}}),
         ("llama3", {"rope_parameters": {"rope_type": "linear", "factor": 8.0, "rope_theta": 100.0}}),
         ("smollm2", {"rope_parameters": None}),
@@ -204,6 +204,17 @@ def test_rope_is_read_the_old_way_and_the_new(family):
         assert filled(again) == filled(expected)
 
 
+def test_the_layers_that_have_a_window_are_read_with_and_without_a_list_of_them():
+    """Of two layers those from max_window_layers on."""
+    said = json.loads((GOLDEN / "qwen2-window" / "config.json").read_text())
+    assert said.pop("layer_types") == ["full_attention", "sliding_attention"]
+    expected = model_config(GOLDEN / "qwen2-window")
+    assert [expected.window_of(layer) for layer in (0, 1)] == [None, 5]
+    assert read_config(said) == expected
+    assert read_config(said | {"max_window_layers": 0}).window_of(0) == 5
+    assert read_config(said | {"use_sliding_window": False}).window is None
+
+
 def test_shapes_that_fit_no_family_are_refused():
     odd = ModelConfig(31, width=8, layers=1, heads=2, norm="layer", rope=Rope())
     with pytest.raises(ValueError, match="no family that Hugging Face knows has all of this"):
@@ -234,7 +245,8 @@ def test_a_token_sees_those_before_it_in_its_document_alone(config):
     expected = np.zeros((9, 9), bool)
     for time, segment in enumerate(segments[0]):
         for before in range(time + 1):
-            expected[time, before] = segment > 0 and segments[0, before] == segment
+            near = config.window is None or time - before < config.window
+            expected[time, before] = near and segment > 0 and segments[0, before] == segment
     assert (sees == expected)[1:8].all()
 
 
