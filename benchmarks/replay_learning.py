@@ -28,6 +28,7 @@ LONG = {
     "sac-halfcheetah": Row("sac", "HalfCheetah-v4", "6156 at 100k", 5605, seeds=5, steps=100_000),
     "sac-hopper": Row("sac", "Hopper-v4", "1103 at 100k", 831, seeds=5, steps=100_000),
     "crossq-halfcheetah": Row("crossq", "HalfCheetah-v4", "8112 at 100k", 7300, seeds=3, steps=100_000),
+    "pqn-pong": Row("pqn", "PongNoFrameskip-v4", "20.4 at 10M", 18, seeds=1, steps=5_000_000),
     "qr-dqn-pong": Row("qr-dqn", "ALE/Pong-v5", "11.7 +- 2.0 at 1.25M", 5, seeds=1, steps=1_250_000),
 }
 TABLE = Table("Replay: what it learns", SHORT | LONG, "replay_learning", "benchmarks.replay_learning", ())

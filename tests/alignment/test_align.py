@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import bellmax as bm
+from bellmax.language.tasks import Copy
 from bellmax.language.transformer import Transformer
 from tests.alignment.small import KEPT_QUIET, SETTINGS, SHAPE, TASK, TOKENISER, every_e, made_model, small_model
 
@@ -78,6 +79,7 @@ def test_what_a_run_leaves_behind_is_a_model_and_can_be_read(tmp_path):
     again = bm.align(
         SETTINGS["sft"].replace(learning_rate=0.0), str(folder), TASK, steps=1, run_folder=None, **KEPT_QUIET
     )
+    assert again.plan.materials.model.config == SHAPE
     for one, two in zip(leaves(again.model), leaves(run.model), strict=True):
         np.testing.assert_array_equal(one, two)
     sampling = bm.Sampling(max_tokens=5)
@@ -99,8 +101,29 @@ def test_a_reward_model_is_a_reward_and_a_critic(tmp_path):
         steps=2, run_folder=tmp_path, name="by-folder", **KEPT_QUIET,
     )  # fmt: skip
     assert alike(run, by_folder)
-    again = bm.resume(tmp_path / "by-folder", steps=3, display="quiet")
-    assert int(again.tree.step[0]) == 3
+    for name in ("ppo", "by-folder"):  # both say where the reward model is
+        again = bm.resume(tmp_path / name, steps=3, display="quiet")
+        assert int(again.tree.step[0]) == 3
+    assert "reward/judge" in again.metrics[0] or "reward/judge" in again.metrics[-1]
+
+
+def test_a_task_with_sizes_of_its_own_is_found_again(tmp_path):
+    task = Copy(length=2)
+    run = bm.align(SETTINGS["grpo"], small_model(), task, steps=2, run_folder=tmp_path, name="sized", **KEPT_QUIET)
+    again = bm.resume(tmp_path / "sized", steps=3, display="quiet")
+    assert again.plan.materials.task == task != Copy()
+    assert [dict(row) for row in again.plan.materials.rows] == [dict(row) for row in run.plan.materials.rows]
+    assert len(run.plan.materials.rows[0]["prompt"]) == 3
+
+
+def test_a_function_cannot_be_found_again_and_is_asked_for(tmp_path):
+    data = [{"prompt": "a="}, {"prompt": "b="}]
+    options = {"tokeniser": TOKENISER, "run_folder": tmp_path, "name": "paid"} | KEPT_QUIET
+    whole = bm.align(SETTINGS["grpo"], small_model(), data, reward=every_e, steps=3, **options | {"run_folder": None})
+    bm.align(SETTINGS["grpo"], small_model(), data, reward=every_e, steps=2, **options)
+    with pytest.raises(ValueError, match="made in a program; pass them, as in resume"):
+        bm.resume(tmp_path / "paid", steps=3, display="quiet")
+    assert alike(whole, bm.resume(tmp_path / "paid", steps=3, reward=every_e, display="quiet"))
 
 
 def test_adapters_alone_are_trained(tmp_path):

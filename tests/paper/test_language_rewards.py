@@ -135,19 +135,20 @@ def test_grpo(name):
 
 
 def test_what_grpo_tells_of_its_first_step():
-    """Means over tokens: k3 from the reference, the entropy, how far it is from what wrote."""
+    """Means over tokens: the entropy, how far it is from what wrote; over answers: their KL from the reference."""
     algorithm = GRPO(experience=food(), **HOW | {"minibatches": 1, "epochs": 1, "clip": Linear(0.2, 0.1, 10.0)})
     model, batch = tiny.model(), batch_of(tiny.model())
     state = algorithm.init(jax.random.key(0), model)._replace(before=kept(REFERENCE), steps=jnp.int32(5))
     metrics = quickly(algorithm.update)(state, batch, jax.random.key(0))[1]
     ours, theirs = by_hand.log_probs(model, batch.texts, T), by_hand.log_probs(REFERENCE, batch.texts, T)
-    entropy, rows = by_hand.entropies(model, batch.texts, T), []
+    entropy, rows, kl = by_hand.entropies(model, batch.texts, T), [], []
     for i, times in enumerate(written(batch.texts)):
+        kl.append(sum(batch.log_prob[i, t] - theirs[i, t] for t in times))
         for t in times:
-            x, ratio = theirs[i, t] - ours[i, t], np.exp(ours[i, t] - batch.log_prob[i, t])
-            old = ours[i, t] - batch.log_prob[i, t]
-            rows.append((np.exp(x) - 1 - x, entropy[i, t], abs(ratio - 1) > 0.15, np.exp(old) - 1 - old))
-    for name, x in zip(("kl", "entropy", "clip_fraction", "old_kl"), np.mean(rows, axis=0)):
+            ratio, old = np.exp(ours[i, t] - batch.log_prob[i, t]), ours[i, t] - batch.log_prob[i, t]
+            rows.append((entropy[i, t], abs(ratio - 1) > 0.15, np.exp(old) - 1 - old))
+    np.testing.assert_allclose(metrics["kl"], np.mean(kl), rtol=1e-3)
+    for name, x in zip(("entropy", "clip_fraction", "old_kl"), np.mean(rows, axis=0)):
         np.testing.assert_allclose(metrics[name].item(), x, rtol=1e-3, err_msg=name)
 
 

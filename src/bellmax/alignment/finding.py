@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 
 from bellmax.alignment.plan import AlignmentPlan, Materials
+from bellmax.encode import from_plain
 from bellmax.language.config import ModelConfig, Rope
 from bellmax.language.folder import read_model
 from bellmax.language.rewards import ModelReward, Rewards, find_reward
@@ -55,6 +56,7 @@ def find_materials(
         rows=rows,
         data_name=data_name,
         held_out=others,
+        task=task,
         rewards=rewards,
         reward_names=names,
         critic=None if critic is None else _scored(critic),
@@ -111,8 +113,8 @@ def _find_rows(algorithm: Any, data: Any, task: Any, held_out: Any) -> tuple[Any
     return make(0, TASK_ROWS), others, data if isinstance(data, str) else type(task).__name__.lower()
 
 
-def _find_rewards(algorithm: Any, reward: Any, task: Any) -> tuple[Rewards | None, dict[str, float] | None]:
-    """-> rewards, and their weights by name; no names where one cannot be found again by it."""
+def _find_rewards(algorithm: Any, reward: Any, task: Any) -> tuple[Rewards | None, dict[str, Any] | None]:
+    """-> rewards, and how to find each again, with its weight; None where one cannot be."""
     if reward is None and task is None:
         if algorithm.reads == "prompts":
             raise ValueError("reward = None: this data has no reward of its own; give a function, or the name of one.")
@@ -123,9 +125,16 @@ def _find_rewards(algorithm: Any, reward: Any, task: Any) -> tuple[Rewards | Non
     parts, names = {}, {}
     for name, (part, weight) in asked.items():
         parts[name] = (_one_reward(part), weight)
-        if isinstance(part, str):
-            names[part] = weight
+        reference = _reference(part)
+        if reference is not None:
+            names[name] = [reference, weight]
     return Rewards(parts), names if len(names) == len(parts) else None
+
+
+def _reference(part: Any) -> str | None:
+    """What finds a reward again: its name, or its run's folder."""
+    folder = getattr(part, "folder", None)
+    return part if isinstance(part, str) else None if folder is None else str(folder.path)
 
 
 def _by_name(reward: Any) -> dict[str, tuple[Any, float]]:
@@ -182,13 +191,14 @@ def found_again(path: Path, config: Mapping[str, Any], algorithm: Any, reward: A
     where = path / START
     names = config["rewards"]
     if reward is None and names:
-        reward = {Path(name).name: (name, weight) for name, weight in names.items()}
+        reward = {name: (reference, weight) for name, (reference, weight) in names.items()}
     if reward is None and names is None:
         raise ValueError(
             f"{path}: its rewards are functions made in a program; pass them, as in resume(..., reward=...)."
         )
     data = config["environment"]["name"]
-    task = find_task(data) if names == {} and algorithm.reads == "prompts" else None
+    described = config["environment"]["task"]
+    task = find_task(described) if isinstance(described, str) else from_plain(described)
     rewards, _ = _find_rewards(algorithm, reward, task) if reward is not None or task is not None else (None, {})
     critic = _config(where / "critic.json") if config["critic"] else None
     return Materials(
@@ -198,6 +208,7 @@ def found_again(path: Path, config: Mapping[str, Any], algorithm: Any, reward: A
         rows=_rows(where / "rows.jsonl"),
         data_name=data,
         held_out=_rows(where / "held_out.jsonl"),
+        task=task,
         rewards=rewards,
         reward_names=names,
         critic=critic,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bellmax.catalogue import algorithm_name
+from bellmax.core import Frozen
 from bellmax.encode import spec_to_plain, to_plain
 from bellmax.language.rewards import Rewards
 from bellmax.language.tokeniser import Tokeniser
@@ -24,8 +25,9 @@ class Materials:
     rows: Rows
     data_name: str
     held_out: Rows = ()  # for evaluations
+    task: Any = None  # the built-in task that made them, if one did
     rewards: Rewards | None = None
-    reward_names: Mapping[str, float] | None = None  # their weights by name; None where they have no names
+    reward_names: Mapping[str, Any] | None = None  # how to find each again, and its weight; None where one cannot be
     critic: Any = None  # the reward model that PPO's critic begins as
     adapters: int | None = None  # rank of low-rank adapters; None trains everything
 
@@ -80,7 +82,7 @@ class AlignmentPlan:
             "family": "language",
             "algorithm": to_plain(self.algorithm),
             "model": {"name": materials.model_name, "adapters": materials.adapters},
-            "environment": {"name": materials.data_name, "again": True},
+            "environment": {"name": materials.data_name, "task": _task(materials.task), "again": True},
             "critic": materials.critic is not None,
             "rewards": None if materials.reward_names is None else dict(materials.reward_names),
             "driver": self.driver,
@@ -90,3 +92,8 @@ class AlignmentPlan:
             "track": list(self.track),
             "spec": spec_to_plain(spec),
         } | {name: getattr(self, name) for name in names}
+
+
+def _task(task: Any) -> Any:
+    """A built-in task as what JSON can hold; one of reasoning-gym by its name."""
+    return to_plain(task) if task is None or isinstance(task, Frozen) else f"reasoning-gym:{task.name}"

@@ -35,9 +35,9 @@ class ModelConfig:
     width: int = 128
     layers: int = 4
     heads: int = 4
-    key_heads: int | None = None  # heads of keys and values, shared by groups of queries; None: as many as heads
-    head_size: int | None = None  # None: width / heads
-    hidden: int | None = None  # width inside the feed-forward layers; None: 4 * width, or 8/3 of it if gated
+    key_heads: int = 0  # heads of keys and values, shared by groups of queries; 0: as many as heads
+    head_size: int = 0  # numbers in a head; 0: width / heads
+    hidden: int = 0  # width inside the feed-forward layers; 0: 4 * width, or 8/3 of it if gated
     max_positions: int = 2048
     norm: Norm = "rms"
     norm_epsilon: float = 1e-5
@@ -57,31 +57,18 @@ class ModelConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"ModelConfig.{name} = {value!r}: give a whole number of at least 1.")
-        if self.heads % self.keys:
-            raise ValueError(f"ModelConfig.key_heads = {self.keys}: it must divide heads = {self.heads}.")
-        if self.head_size is None and self.width % self.heads:
+        if not self.head_size and self.width % self.heads:
             raise ValueError(
                 f"ModelConfig.heads = {self.heads}: it must divide width = {self.width}, or give head_size."
             )
-        if self.rope is not None and self.size_of_head % 2:
-            raise ValueError(f"ModelConfig.head_size = {self.size_of_head}: rotary positions need an even number.")
-
-    @property
-    def keys(self) -> int:
-        """Heads of keys and values."""
-        return self.heads if self.key_heads is None else self.key_heads
-
-    @property
-    def size_of_head(self) -> int:
-        """Numbers in a head."""
-        return self.width // self.heads if self.head_size is None else self.head_size
-
-    @property
-    def hidden_size(self) -> int:
-        """Width inside the feed-forward layers."""
-        if self.hidden is not None:
-            return self.hidden
-        return -(-8 * self.width // 3 // 8) * 8 if self.gated else 4 * self.width
+        hidden = -(-8 * self.width // 3 // 8) * 8 if self.gated else 4 * self.width
+        defaults = {"key_heads": self.heads, "head_size": self.width // self.heads, "hidden": hidden}
+        for name, value in defaults.items():
+            object.__setattr__(self, name, getattr(self, name) or value)  # said outright: equal models are equal
+        if self.heads % self.key_heads:
+            raise ValueError(f"ModelConfig.key_heads = {self.key_heads}: it must divide heads = {self.heads}.")
+        if self.rope is not None and self.head_size % 2:
+            raise ValueError(f"ModelConfig.head_size = {self.head_size}: rotary positions need an even number.")
 
     def window_of(self, layer: int) -> int | None:
         """Tokens that layer number `layer` attends to; None: all."""

@@ -45,6 +45,16 @@ class Completions(Frozen):
     longest: Count = 256  # tokens of a prompt; rows with longer ones are refused
     resample: Whole = 0  # so often, groups whose rewards are all alike are replaced by other prompts' (Yu et al., 2025)
 
+    def __post_init__(self) -> None:
+        Frozen.__post_init__(self)
+        if self.sampling.restricted:
+            raise ValueError(
+                "Completions.sampling: top_k, top_p and min_p restrict what is written, and the ratio of an update would be "
+                "that of other probabilities; leave them out while training."
+            )
+        if isinstance(self.sampling.temperature, float | int) and self.sampling.temperature == 0:
+            raise ValueError("Completions.sampling.temperature = 0: answers would all be alike; give more than 0.")
+
     @property
     def written(self) -> bool:
         """Are batches written by the policy?"""

@@ -33,7 +33,7 @@ def read_config(said: dict[str, Any]) -> ModelConfig:
         layers=said["num_hidden_layers"],
         heads=said["num_attention_heads"],
         key_heads=said.get("num_key_value_heads") or said["num_attention_heads"],
-        head_size=said.get("head_dim") or (128 if family == "qwen3" else None),
+        head_size=said.get("head_dim") or (128 if family == "qwen3" else 0),
         hidden=said["intermediate_size"],
         max_positions=said.get("max_position_embeddings", 2048),
         norm_epsilon=said.get("rms_norm_eps", 1e-6),
@@ -129,7 +129,7 @@ def family_of(config: ModelConfig) -> str:
     """The family that can hold a model. ValueError if none can."""
     c = config
     gpt2 = (c.norm, c.gated, c.query_bias, c.output_bias, c.hidden_bias) == ("layer", False, True, True, True)
-    if c.rope is None and gpt2 and not c.head_norm and c.window is None and c.keys == c.heads:
+    if c.rope is None and gpt2 and not c.head_norm and c.window is None and c.key_heads == c.heads:
         return "gpt2"
     if c.rope is not None and c.norm == "rms" and c.gated:
         if c.head_norm and not c.hidden_bias and c.query_bias == c.output_bias:
@@ -153,7 +153,7 @@ def write_config(config: ModelConfig) -> dict[str, Any]:
             "n_embd": config.width,
             "n_layer": config.layers,
             "n_head": config.heads,
-            "n_inner": config.hidden_size,
+            "n_inner": config.hidden,
             "n_positions": config.max_positions,
             "layer_norm_epsilon": config.norm_epsilon,
             "activation_function": OUR_ACTIVATIONS[config.activation],
@@ -163,9 +163,9 @@ def write_config(config: ModelConfig) -> dict[str, Any]:
         "hidden_size": config.width,
         "num_hidden_layers": config.layers,
         "num_attention_heads": config.heads,
-        "num_key_value_heads": config.keys,
-        "head_dim": config.size_of_head,
-        "intermediate_size": config.hidden_size,
+        "num_key_value_heads": config.key_heads,
+        "head_dim": config.head_size,
+        "intermediate_size": config.hidden,
         "max_position_embeddings": config.max_positions,
         "rms_norm_eps": config.norm_epsilon,
         "hidden_act": OUR_ACTIVATIONS[config.activation].replace("gelu_new", "gelu_pytorch_tanh"),

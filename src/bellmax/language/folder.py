@@ -10,6 +10,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from bellmax.language.adapters import merged
 from bellmax.language.config import ModelConfig
 from bellmax.language.families import read_config, write_config
 from bellmax.language.transformer import Transformer
@@ -29,11 +30,14 @@ def read_model(path: str | Path) -> Transformer:
 def write_model(
     path: str | Path, model: Transformer, *, shard: int = SHARD, extra: dict[str, Any] | None = None
 ) -> Path:
-    """Write a folder that transformers and vLLM load; `extra` goes into config.json (eos_token_id, ...)."""
+    """Write a folder that transformers and vLLM load, adapters merged into the weights.
+
+    `shard`: bytes of weights in a file at most; `extra` goes into config.json (eos_token_id, ...).
+    """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     (path / "config.json").write_text(json.dumps(write_config(model.config) | (extra or {}), indent=2) + "\n")
-    files = _divided(named(model), shard)
+    files = _divided(named(merged(model)), shard)
     if len(files) == 1:
         save_file(files[0], path / "model.safetensors", metadata={"format": "pt"})
         (path / INDEX).unlink(missing_ok=True)

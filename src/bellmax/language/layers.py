@@ -65,7 +65,7 @@ class FeedForward(eqx.Module):
 
     def __init__(self, key: Array, config: ModelConfig):
         gate_key, up_key, down_key = jax.random.split(key, 3)
-        width, hidden, bias = config.width, config.hidden_size, config.hidden_bias
+        width, hidden, bias = config.width, config.hidden, config.hidden_bias
         self.gate = Linear(gate_key, width, hidden, bias) if config.gated else None
         self.up = Linear(up_key, width, hidden, bias)
         self.down = Linear(down_key, hidden, width, bias, SPREAD / (2 * config.layers) ** 0.5)
@@ -95,8 +95,8 @@ class Attention(eqx.Module):
     config: ModelConfig = eqx.field(static=True)
 
     def __init__(self, key: Array, config: ModelConfig):
-        keys, size = jax.random.split(key, 4), config.size_of_head
-        wide, narrow = config.heads * size, config.keys * size
+        keys, size = jax.random.split(key, 4), config.head_size
+        wide, narrow = config.heads * size, config.key_heads * size
         self.query = Linear(keys[0], config.width, wide, config.query_bias)
         self.key = Linear(keys[1], config.width, narrow, config.query_bias)
         self.value = Linear(keys[2], config.width, narrow, config.query_bias)
@@ -120,7 +120,7 @@ class Attention(eqx.Module):
 
     def heads(self, x: Array, turn: tuple[Array, Array] | None) -> tuple[Array, Array, Array]:
         """Queries [batch, time, heads, size]; keys and values [batch, time, key heads, size]."""
-        shape = (*x.shape[:2], -1, self.config.size_of_head)
+        shape = (*x.shape[:2], -1, self.config.head_size)
         query, key, value = (part(x).reshape(shape) for part in (self.query, self.key, self.value))
         if self.query_norm is not None and self.key_norm is not None:
             query, key = self.query_norm(query), self.key_norm(key)

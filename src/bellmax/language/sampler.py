@@ -6,7 +6,7 @@ its own key: what a prompt is answered does not depend on what it is batched wit
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,10 @@ from jax import Array
 from bellmax.core import Frozen
 from bellmax.language.layers import Cache
 from bellmax.language.transformer import Transformer
-from bellmax.ranges import Count, NonNegative
+from bellmax.ranges import Count, NonNegative, Range
+
+
+Share = Annotated[float, Range(0, 1, open_low=True)]
 
 
 class Sampling(Frozen):
@@ -24,8 +27,8 @@ class Sampling(Frozen):
     max_tokens: Count = 128  # at most so many are written
     temperature: NonNegative = 1.0  # divides the logits; 0 takes the likeliest
     top_k: Count | None = None  # only the k likeliest
-    top_p: float | None = None  # only the likeliest that together have this probability (Holtzman et al., 2020)
-    min_p: float | None = None  # only those at least so likely as a share of the likeliest (Nguyen et al., 2024)
+    top_p: Share | None = None  # only the likeliest that together have this probability (Holtzman et al., 2020)
+    min_p: Share | None = None  # only those at least so likely as a share of the likeliest (Nguyen et al., 2024)
     stop: tuple[str, ...] = ()  # an answer ends where it holds one of these; it stays in the answer
 
     @property

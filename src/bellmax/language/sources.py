@@ -52,13 +52,6 @@ class Writing:
         seed: int,
         dtype: str = "float32",
     ):
-        if experience.sampling.restricted:
-            raise ValueError(
-                "experience.sampling: top_k, top_p and min_p restrict what is written, and the ratio of an update "
-                "would be that of other probabilities; leave them out while training."
-            )
-        if experience.sampling.temperature == 0:
-            raise ValueError("experience.sampling.temperature = 0: answers would all be alike; give more than 0.")
         self.experience, self.tokeniser, self.prompts = experience, tokeniser, prompts
         self.rewards, self.seed, self.dtype = rewards, seed, jnp.dtype(dtype)
         self.width = prompt_width(

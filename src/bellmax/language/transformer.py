@@ -97,7 +97,7 @@ class Transformer(eqx.Module):
         if self.positions is not None:
             x = x + self.positions[positions].astype(dtype)
         elif self.config.rope is not None:
-            turn = rope.angles(self.config.rope, self.config.size_of_head, positions)
+            turn = rope.angles(self.config.rope, self.config.head_size, positions)
         after: list[Any] = []
         call: Any = _call if remember else jax.checkpoint(_call)
         for index, layer in enumerate(self.layers):
@@ -114,7 +114,7 @@ class Transformer(eqx.Module):
 
     def caches(self, batch: int, slots: int, dtype: Any = jnp.float32) -> tuple[Cache, ...]:
         """Empty caches, one a layer."""
-        shape = (batch, slots, self.config.keys, self.config.size_of_head)
+        shape = (batch, slots, self.config.key_heads, self.config.head_size)
         return tuple(Cache(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)) for _ in self.layers)
 
 

@@ -26,6 +26,9 @@ def clipped_surrogate(
     return jnp.minimum(ratio * advantage, jnp.clip(ratio, 1 - clip, 1 + high) * advantage)
 
 
-def is_clipped(log_prob: Array, old_log_prob: Array, clip: float | Array) -> Array:
-    """1 where the ratio pi / pi_old has left [1 - clip, 1 + clip], else 0."""
-    return (jnp.abs(jnp.exp(log_prob - old_log_prob) - 1) > clip).astype(log_prob.dtype)
+def is_clipped(
+    log_prob: Array, old_log_prob: Array, clip: float | Array, clip_high: float | Array | None = None
+) -> Array:
+    """1 where the ratio pi / pi_old has left [1 - clip, 1 + clip_high], else 0; `clip_high` is `clip` if left out."""
+    moved, high = jnp.exp(log_prob - old_log_prob) - 1, clip if clip_high is None else clip_high
+    return ((moved > high) | (moved < -clip)).astype(log_prob.dtype)

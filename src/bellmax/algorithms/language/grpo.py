@@ -27,7 +27,7 @@ from bellmax.core import Frozen
 from bellmax.language.adapters import kept
 from bellmax.language.experience import Completions
 from bellmax.language.learner import AdamW, Compute, Metrics, Referred
-from bellmax.language.texts import Answers, Texts
+from bellmax.language.texts import Answers, Texts, total
 from bellmax.language.transformer import Transformer
 from bellmax.maths.batches import shuffled_minibatches
 from bellmax.maths.divergences import kl_k1, kl_k2, kl_k3
@@ -80,6 +80,8 @@ class GRPO(Frozen):
             return jax.lax.scan(self.ascend, state, shuffled_minibatches(key, samples, self.minibatches))
 
         new, metrics = jax.lax.scan(epoch, state, jax.random.split(key, self.epochs))
+        if self.kl_weight is not None:
+            metrics["kl"] = total(kl_k1(batch.log_prob, samples.reference), batch.texts.weight).mean()
         same = same_in_group(batch.reward, self.experience.group).mean()
         return new._replace(steps=state.steps + 1), metrics | {"same_rewards": same}
 
@@ -118,10 +120,8 @@ class GRPO(Frozen):
         objective = surrogate if self.kl_weight is None else surrogate - self.kl_weight * kl
         terms = {
             "entropy": scores.entropy,
-            "clip_fraction": is_clipped(log_prob, piece.log_prob, clip),
+            "clip_fraction": is_clipped(log_prob, piece.log_prob, clip, self.clip_high),
             "old_kl": kl_k3(piece.log_prob, log_prob),
         }
-        if self.kl_weight is not None:
-            terms["kl"] = kl_k3(log_prob, reference)
         loss = -(piece.share * objective).sum()
         return loss, {"loss": loss} | {name: (piece.even * term).sum() for name, term in terms.items()}

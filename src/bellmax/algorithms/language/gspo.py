@@ -80,7 +80,7 @@ class GSPO(Frozen):
         terms = {
             "loss": -clipped_surrogate(log_prob, piece.log_prob, piece.advantage, self.clip, self.clip_high),
             "entropy": mean(scores.entropy, piece.texts.weight),
-            "clip_fraction": is_clipped(log_prob, piece.log_prob, self.clip),
+            "clip_fraction": is_clipped(log_prob, piece.log_prob, self.clip, self.clip_high),
         }
         sums = {name: (share * term).sum() for name, term in terms.items()}
         return sums["loss"], sums
