@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import bellmax as bm
+from bellmax.cli.main import main
 from bellmax.language.tasks import Copy
 from bellmax.language.transformer import Transformer
 from tests.alignment.small import KEPT_QUIET, SETTINGS, SHAPE, TASK, TOKENISER, every_e, made_model, small_model
@@ -137,6 +138,28 @@ def test_adapters_alone_are_trained(tmp_path):
     made = made_model()
     assert len(leaves(run.model)) == len(leaves(made))
     np.testing.assert_array_equal(base, state.layers[0].attention.query.base.weight)
+
+
+def test_the_command_line_evaluates_and_plots_a_run_and_says_what_it_cannot(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    aligned("grpo", 2, tmp_path / "runs", name="written")
+    aligned("reward", 2, tmp_path / "runs", name="judge")
+    assert main(["evaluate", "runs/written", "--episodes", "4"]) == 0
+    assert "grpo on copy, 4 greedy episodes" in capsys.readouterr().out
+    assert main(["generate", "runs/written", "abc=", "--max-tokens", "4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["prompt"] == "abc="
+    assert main(["plot", "runs/written", "--output", "curve.png"]) == 0
+    for command in (["watch", "runs/written"], ["export", "runs/written", "--output", "x"], ["evaluate", "runs/judge"]):
+        assert main(command) == 1
+        assert "error:" in capsys.readouterr().err
+
+
+def test_evaluations_that_cannot_be_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="evaluate_every = 2: a reward model writes nothing"):
+        aligned("reward", 2, tmp_path, evaluate_every=2)
+    rows = [{"prompt": "a=", "completion": "a"}] * 4
+    with pytest.raises(ValueError, match="evaluate_every = 2: these data have no reward"):
+        bm.align(SETTINGS["sft"], small_model(), rows, tokeniser=TOKENISER, evaluate_every=2, run_folder=tmp_path)
 
 
 WRONG = {

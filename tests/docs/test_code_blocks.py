@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import bellmax
+import bellmax.alignment.finding
 import bellmax.training
 from tests.docs.pages import PAGES, Block, blocks, statements
 
@@ -37,7 +38,10 @@ def short(monkeypatch, tmp_path):
 
     def short_align(*args: Any, **options: Any) -> Any:
         quick = {"steps": min(options["steps"], 2), "evaluate_every": 0, "display": "quiet"}
-        return align(*args, **options | quick)
+        small = {"prompts": 4} if args[0] in ("grpo", "ppo-lm") else {"batch": 4}
+        return align(*args, **options | quick, hyperparameters={"experience": small})
+
+    monkeypatch.setattr(bellmax.alignment.finding, "TINY", {"width": 16, "layers": 1, "heads": 2, "max_positions": 64})
 
     monkeypatch.setattr(bellmax, "align", short_align)
     for module in (bellmax, bellmax.training):

@@ -42,7 +42,7 @@ def same_weights(one, other):
 
 def filled(config):
     """The config with sizes that it leaves out as they follow from the others."""
-    sizes = {"key_heads": config.key_heads, "head_size": config.head_size, "hidden": config.hidden_size}
+    sizes = {"key_heads": config.key_heads, "head_size": config.head_size, "hidden": config.hidden}
     return dataclasses.replace(config, **sizes)
 
 

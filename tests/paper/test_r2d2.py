@@ -30,7 +30,12 @@ SETTINGS = {"hidden": (5,), "memory_size": MEMORY, "activation": "tanh", "gamma"
 CASES = {
     "n = 3, burn-in": R2D2(**SETTINGS, experience=Sequences(window=WINDOW, burn_in=3), n=3, target_every=2),
     "n = 1, no burn-in, a slow target, a running clock": R2D2(
-        **SETTINGS, experience=Sequences(window=WINDOW, burn_in=0), n=1, target_every=1, target_rate=0.3, epsilon=0.2,
+        **SETTINGS,
+        experience=Sequences(window=WINDOW, burn_in=0),
+        n=1,
+        target_every=1,
+        target_rate=0.3,
+        epsilon=0.2,
         eta=0.4,
     ).replace(learning_rate=Linear(0.02, 0.004, 200.0)),
 }

@@ -112,15 +112,21 @@ def source(plan: AlignmentPlan, seed: int) -> Any:
     return Writing(algorithm.experience, materials.tokeniser, prompts, materials.rewards, seed, algorithm.compute.dtype)
 
 
-def evaluate(plan: AlignmentPlan, model: Any, episodes: int) -> Evaluation:
-    """Greedy answers of a model to held-out prompts: their rewards, lengths, and which were cut off."""
+def evaluate(plan: AlignmentPlan, model: Any, episodes: int, greedy: bool = True) -> Evaluation:
+    """Answers of a model to held-out prompts: their rewards, lengths, and which were cut off.
+
+    ValueError where nobody judges them, or there is nothing to judge.
+    """
     materials, experience = plan.materials, plan.algorithm.experience
+    if isinstance(model, Scored):
+        raise ValueError("a reward model writes nothing that could be judged; its accuracy is in its metrics.")
+    if materials.rewards is None:
+        raise ValueError(f"{materials.data_name} has no reward, so there is nobody to judge answers.")
     sampling = experience.sampling if experience.written else Sampling()
-    asked = Completions(sampling=sampling.replace(temperature=1.0))
     prompts = prompts_of(plan, list(materials.held_out or materials.rows)[:episodes])
-    assert materials.rewards is not None
-    writing = Writing(asked, materials.tokeniser, prompts, materials.rewards, plan.seeds[0])
-    answered, judged = writing.judged(model, prompts, sampling.replace(temperature=0.0))
+    longest = experience.longest if experience.written else experience.length
+    writing = Writing(Completions(longest=longest), materials.tokeniser, prompts, materials.rewards, plan.seeds[0])
+    answered, judged = writing.judged(model, prompts, sampling.replace(temperature=0.0) if greedy else sampling)
     lengths = np.asarray(answered.written.weight).sum(1)
     return Evaluation(np.asarray(judged.total), lengths.astype(int), ~np.asarray(answered.written.ended))
 

@@ -66,6 +66,7 @@ def align(
     chosen, recipe_steps = _chosen(algorithm, data)
     chosen = configured(chosen, dict(hyperparameters or {}))
     materials = find_materials(chosen, model, data, reward, tokeniser, critic, adapters, held_out)
+    _can_be_evaluated(chosen, materials, evaluate_every)
     length = steps or recipe_steps or default_steps(chosen, len(materials.rows))
     plan = AlignmentPlan(
         algorithm=resolve(chosen, length),
@@ -93,6 +94,14 @@ def _chosen(algorithm: Any, data: Any) -> tuple[Any, int | None]:
     kind = language_class(algorithm)
     found = find_language(algorithm_name(kind), data) if isinstance(data, str) else None
     return found or (kind(), None)
+
+
+def _can_be_evaluated(algorithm: Any, materials: Any, every: int | None) -> None:
+    """ValueError if evaluations are asked for and there is nothing to write, or nobody to judge it."""
+    if every and getattr(algorithm, "judges", False):
+        raise ValueError(f"evaluate_every = {every}: a reward model writes nothing that could be judged; leave it out.")
+    if every and materials.rewards is None:
+        raise ValueError(f"evaluate_every = {every}: these data have no reward; give one, as in reward=FUNCTION.")
 
 
 def default_steps(algorithm: Any, rows: int) -> int:

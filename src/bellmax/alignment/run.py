@@ -100,14 +100,22 @@ class AlignmentRun:
         written = answer(self.model, self.tokeniser, tokens, keys_of(seed, 0, len(tokens)), sampling or Sampling())
         return written.texts[0] if one else written.texts
 
-    def evaluate(self, episodes: int = 100) -> Evaluation:
-        """Greedy answers to held-out prompts: their rewards, lengths, and which were cut off."""
-        return evaluate(self.plan, self.model, episodes)
+    def evaluate(self, episodes: int = 100, *, greedy: bool = True, seed: int | None = None) -> Evaluation:
+        """Answers to so many held-out prompts: their rewards, lengths, and which were cut off."""
+        return evaluate(self.plan, self.model, episodes, greedy)
 
     def save(self, path: str | Path) -> Path:
         """Write the model as a folder that transformers and vLLM load."""
         self.tokeniser.write(path)
         return write_model(path, self.model, extra=self.tokeniser.config)
+
+    def watch(self, *_: Any, **__: Any) -> Any:
+        """There is nothing to see. Raises ValueError."""
+        raise ValueError("a language model is not watched: `bellmax generate`, or run.generate, has it answer.")
+
+    def export(self, *_: Any, **__: Any) -> Any:
+        """Raises ValueError: `save` writes a language model."""
+        raise ValueError("a language model is not exported: run.save, or --save, writes a folder that vLLM serves.")
 
     def plot(self, path: str | Path | None = None, **options: Any) -> Any:
         """Draw the reward over updates, to a PNG if `path` is given -> the path, or the figure."""

@@ -1,7 +1,7 @@
 """Documents to batches, in NumPy, and which of them a batch is made of.
 
-Rows are padded to a multiple of 8 tokens, long ones of 32, so that few shapes are compiled. A document that is too long loses its
-beginning: the end of the answer stays.
+Rows are padded to a multiple of 8 tokens, long ones of 32, so that few shapes are compiled. A document that is too long
+loses its beginning: the end of the answer stays.
 """
 
 from __future__ import annotations

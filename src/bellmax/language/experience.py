@@ -49,8 +49,8 @@ class Completions(Frozen):
         Frozen.__post_init__(self)
         if self.sampling.restricted:
             raise ValueError(
-                "Completions.sampling: top_k, top_p and min_p restrict what is written, and the ratio of an update would be "
-                "that of other probabilities; leave them out while training."
+                "Completions.sampling: top_k, top_p and min_p restrict what is written, and the ratio of an update would "
+                "be that of other probabilities; leave them out while training."
             )
         if isinstance(self.sampling.temperature, float | int) and self.sampling.temperature == 0:
             raise ValueError("Completions.sampling.temperature = 0: answers would all be alike; give more than 0.")

@@ -17,7 +17,6 @@ from bellmax.language.layers import Cache
 from bellmax.language.transformer import Transformer
 from bellmax.ranges import Count, NonNegative, Range
 
-
 Share = Annotated[float, Range(0, 1, open_low=True)]
 
 

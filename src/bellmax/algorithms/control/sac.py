@@ -49,9 +49,9 @@ class State(NamedTuple):
 class SAC(Algorithm):
     """Soft actor-critic for continuous actions."""
 
-    experience: Replay | Prioritised | Hindsight = Replay(  # what it learns from
+    experience: Replay | Prioritised | Hindsight = Replay(
         capacity=1_000_000, batch=256, start=1_000
-    )
+    )  # what it learns from
     gamma: Unit = 0.99  # discount
     tau: Unit = 0.005  # how fast the target critics follow
     learning_rate: Scheduled = 3e-4  # Adam's, of the actor and the temperature

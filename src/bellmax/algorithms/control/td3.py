@@ -52,9 +52,9 @@ class State(NamedTuple):
 class TD3(Algorithm):
     """Twin delayed deep deterministic policy gradient."""
 
-    experience: Replay | Prioritised | Hindsight = Replay(  # what it learns from
+    experience: Replay | Prioritised | Hindsight = Replay(
         capacity=1_000_000, batch=256, start=1_000
-    )
+    )  # what it learns from
     gamma: Unit = 0.99  # discount
     tau: Unit = 0.005  # how fast the targets follow
     learning_rate: Scheduled = 1e-3  # Adam's, of the actor

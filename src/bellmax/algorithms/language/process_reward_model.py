@@ -30,6 +30,7 @@ class ProcessRewardModel(Frozen):
     compute: Compute = Compute()  # precision and memory
 
     reads = "steps"  # what kind of rows
+    judges = True  # it gives numbers, and writes nothing
 
     def init(self, key: Array, model: Transformer) -> Learned:
         scored = Scored(key, model)

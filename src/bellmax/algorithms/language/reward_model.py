@@ -36,6 +36,7 @@ class RewardModel(Frozen):
     compute: Compute = Compute()  # precision and memory
 
     reads = "preferences"  # what kind of rows
+    judges = True  # it gives numbers, and writes nothing
 
     def init(self, key: Array, model: Transformer) -> Learned:
         scored = Scored(key, model)

@@ -51,9 +51,9 @@ class State(NamedTuple):
 class DQN(Algorithm):
     """Deep Q-learning, with double, dueling, n-step and prioritised as options."""
 
-    experience: Replay | Prioritised | Hindsight = Replay(  # what it learns from
+    experience: Replay | Prioritised | Hindsight = Replay(
         capacity=100_000, batch=128, start=1_000
-    )
+    )  # what it learns from
     gamma: Unit = 0.99  # discount
     exploration: EpsilonGreedy | Boltzmann = EpsilonGreedy(Linear(1.0, 0.05))  # how actions are chosen while learning
     learning_rate: Scheduled = 2.5e-4  # Adam's

@@ -102,9 +102,9 @@ class State(NamedTuple):
 class R2D2(Algorithm):
     """Recurrent dueling double deep Q-learning."""
 
-    experience: Sequences | PrioritisedSequences = Sequences(  # what it learns from
+    experience: Sequences | PrioritisedSequences = Sequences(
         capacity=100_000, batch=32, window=20, burn_in=10
-    )
+    )  # what it learns from
     gamma: Unit = 0.997  # discount
     n: Count = 5  # steps until the value is trusted
     exploration: EpsilonGreedy | Boltzmann = EpsilonGreedy(Linear(1.0, 0.05))  # how actions are chosen while learning
