@@ -49,7 +49,7 @@ class Completions(Frozen):
         Frozen.__post_init__(self)
         if self.sampling.restricted:
             raise ValueError(
-                "Completions.sampling: top_k, top_p and min_p restrict what is written, and the ratio of an update would "
+                "Completions.sampling: top_k, top_p and min_p restrict what is written, and the ratio of updates would "
                 "be that of other probabilities; leave them out while training."
             )
         if isinstance(self.sampling.temperature, float | int) and self.sampling.temperature == 0:
