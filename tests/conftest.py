@@ -1,15 +1,19 @@
 """Tests are small programs, compiled once and run for a moment: compile them quickly rather than well."""
 
+import os
+
 import jax
 import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
 def compile_quickly(tmp_path_factory):
-    """XLA's optimiser off, and what two tests compile alike is compiled once."""
+    """XLA's optimiser off, and what two tests compile alike, in either process, is compiled once."""
     jax.config.update("jax_disable_most_optimizations", True)
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.getbasetemp() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    jax.config.update("jax_compilation_cache_dir", str(base / "compiled"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def pytest_collection_modifyitems(items):
