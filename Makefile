@@ -15,7 +15,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --durations=20  # a core each; see tests/conftest.py
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20  # a core each; the tests of a file share programs
 
 setup: $(VENV)/.test
 

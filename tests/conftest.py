@@ -16,14 +16,6 @@ def compile_quickly(tmp_path_factory):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-def pytest_collection_modifyitems(items):
-    """What shares programs runs in one process: the tests of a file, or those of a case of the contract."""
-    for item in items:
-        case = getattr(item, "callspec", None) and item.callspec.params.get("case")
-        name = getattr(case, "name", "") if "contract" in item.nodeid else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path}{name}"))
-
-
 @pytest.fixture(scope="module", autouse=True)
 def forget_what_was_compiled():
     """A file's programs are not kept for the rest of the session: they would fill the memory."""
