@@ -25,8 +25,8 @@ RESULTS = Path("docs/results")
 class Row(NamedTuple):
     """One line of the table."""
 
-    algorithm: str
-    env: str
+    algorithm: Any  # a name, with its recipe, or an Algorithm as it is
+    env: Any
     published: str
     least: float  # the score that counts as reached; for a control, the score that must not be
     seeds: int = 10
@@ -34,6 +34,9 @@ class Row(NamedTuple):
     control: bool = False
     steps: int | None = None
     hyperparameters: dict[str, Any] = {}
+    what: str = ""  # what the table calls it
+    success: float | None = None  # the score is the share of episodes whose return is above this
+    num_envs: int | None = None
 
 
 ROWS = {
@@ -65,6 +68,7 @@ def measure(name: str, row: Row) -> dict[str, Any]:
     """Train and evaluate one row -> what the table shows of it."""
     changes = dict(row.hyperparameters)
     options: dict[str, Any] = {"steps": row.steps} if row.steps else {}
+    options |= {"num_envs": row.num_envs} if row.num_envs else {}
     algorithm: Any = row.algorithm
     if row.settings_of:
         recipe = find(row.algorithm, row.settings_of)
@@ -80,17 +84,19 @@ def measure(name: str, row: Row) -> dict[str, Any]:
         name=f"learning-{name}",
         **options,
     )
-    per_seed = run.evaluate(episodes=20).scores.reshape(row.seeds, -1).mean(axis=1)
+    episodes = run.evaluate(episodes=20 if row.success is None else 100).scores.reshape(row.seeds, -1)
+    per_seed = (episodes if row.success is None else episodes > row.success).mean(axis=1)
     run.plot(RESULTS / f"learning_{name}.png")
     interval = bootstrap_interval(per_seed)
     score = float(iqm(per_seed))
+    digits = 1 if row.success is None else 2
     return {
-        "what": f"{row.algorithm} on {row.env}" + (f" {changes}" if changes else ""),
+        "what": row.what or f"{row.algorithm} on {row.env}" + (f" {changes}" if changes else ""),
         "steps": run.plan.steps,
         "seeds": list(run.seeds),
-        "score": round(score, 1),
-        "interval": [round(float(interval.low), 1), round(float(interval.high), 1)],
-        "per_seed": [round(float(x), 1) for x in per_seed],
+        "score": round(score, digits),
+        "interval": [round(float(interval.low), digits), round(float(interval.high), digits)],
+        "per_seed": [round(float(x), digits) for x in per_seed],
         "training": round(float(iqm(final_score(run.metrics))), 1),
         "published": row.published,
         "target": f"< {row.least:g}" if row.control else f">= {row.least:g}",

@@ -10,7 +10,62 @@ import sys
 
 import numpy as np
 
+import bellmax as bm
+from bellmax.envs.bit_flipping import BitFlipping
+from bellmax.envs.deep_sea import DeepSea
 from benchmarks.learning import Row, Table, main
+
+GOALS = bm.DQN(
+    hidden=(256,),
+    learning_rate=2e-3,
+    target_every=100,
+    gamma=0.98,
+    exploration=bm.EpsilonGreedy(0.2),
+    experience=bm.Hindsight(100_000, batch=32, start=200, k=5, reward=bm.Equal(terminates=True)),
+)
+SEA = bm.DQN(
+    hidden=(64,),
+    learning_rate=2e-3,
+    target_every=20,
+    exploration=bm.EpsilonGreedy(0.0),
+    experience=bm.Replay(20_000, batch=32, length=4, updates=8, start=64),
+)
+COUNTS = bm.HashedCounts(actions=True, cells=4096)
+
+
+def bits(size: int, steps: int, hindsight: bool) -> Row:
+    """Flip bits until they equal a goal: the share of greedy episodes that do."""
+    control = GOALS.replace(experience=GOALS.experience.replace(k=0.0))
+    title = f"dqn on {size} bits to flip, {'HER' if hindsight else 'no HER'}"
+    algorithm, least = (GOALS, 0.9) if hindsight else (control, 0.5)
+    world = BitFlipping(size)
+    return Row(
+        algorithm, world, "> .9 (HER paper)", least, what=title, success=-size, steps=steps, control=not hindsight
+    )
+
+
+def sea(size: int, bonus: bool) -> Row:
+    """Right as often as the sea is deep: the share of greedy episodes that find the treasure."""
+    title = f"dqn on a sea {size} deep, {'a bonus of counts' if bonus else 'epsilon .1'}"
+    plain = SEA.replace(exploration=bm.EpsilonGreedy(0.1))
+    algorithm = bm.Curious(SEA, COUNTS, weight=0.1, untried_first=True) if bonus else plain
+    world, said = DeepSea(size), "found within 2^size episodes (bsuite)"
+    return Row(
+        algorithm,
+        world,
+        said,
+        0.9 if bonus else 0.1,
+        5,
+        what=title,
+        success=0.5,
+        steps=sea_steps(size),
+        control=not bonus,
+    )
+
+
+def sea_steps(size: int) -> int:
+    return 1_000 * size
+
 
 SHORT = {
     "dqn-cartpole": Row("dqn", "bellmax:CartPole", "500 at 50k (SB3 zoo)", 475),
@@ -20,6 +75,14 @@ SHORT = {
     "sac-pendulum": Row("sac", "bellmax:Pendulum", "-157 at 20k (SB3 zoo)", -170, seeds=5),
     "td3-pendulum": Row("td3", "bellmax:Pendulum", "-152 at 20k (SB3 zoo)", -200, seeds=5),
     "ddpg-pendulum": Row("ddpg", "bellmax:Pendulum", "-152 at 20k (SB3 zoo)", -200, seeds=5),
+    "bits-10": bits(10, 8_000, True),
+    "bits-10-control": bits(10, 8_000, False),
+    "bits-25": bits(25, 100_000, True),
+    "bits-25-control": bits(25, 100_000, False),
+    "sea-10": sea(10, True),
+    "sea-14": sea(14, True),
+    "sea-20": sea(20, True),
+    "sea-20-control": sea(20, False),
 }
 LONG = {
     "dqn-acrobot": Row("dqn", "bellmax:Acrobot", "-72 at 100k (SB3 zoo)", -100, seeds=5),

@@ -73,6 +73,8 @@ CASES += [Case(name, algorithm, ContextualBandit()) for name, algorithm in CONTE
 # From replay: windows of two steps, so that folding them is in every test.
 REPLAY = bm.Replay(64, batch=8, n=2, length=2, start=8)
 RANKED = bm.Prioritised(64, batch=8, n=2, length=2, start=8, beta=0.5)
+SEQUENCES = bm.Sequences(64, batch=4, window=3, burn_in=1, length=2, start=16)
+RANKED_SEQUENCES = bm.PrioritisedSequences(64, batch=4, window=3, burn_in=1, length=2, start=16)
 EPSILON = {"exploration": bm.EpsilonGreedy(0.3)}
 CHOOSING: dict[str, Algorithm] = {
     "dqn": bm.DQN(**SMALL, **EPSILON, experience=REPLAY, target_every=2),
@@ -85,13 +87,8 @@ CHOOSING: dict[str, Algorithm] = {
     "iqn": bm.IQN(**SMALL, **EPSILON, experience=REPLAY, samples=4, target_samples=4, choice_samples=4, cosines=4),
     "noisy-dqn": bm.NoisyDQN(**SMALL, experience=REPLAY),
     "rainbow": bm.Rainbow(**SMALL, experience=RANKED, atoms=5, v_min=-2.0, v_max=2.0),
-    "r2d2": bm.R2D2(
-        **SMALL,
-        **EPSILON,
-        experience=bm.PrioritisedSequences(64, batch=4, window=3, burn_in=1, length=2, start=16),
-        memory_size=4,
-        n=2,
-    ),
+    "r2d2": bm.R2D2(**SMALL, **EPSILON, experience=SEQUENCES, memory_size=4, n=2),
+    "r2d2-prioritised": bm.R2D2(**SMALL, **EPSILON, experience=RANKED_SEQUENCES, memory_size=4, n=2),
     "discrete-sac": bm.DiscreteSAC(**SMALL, experience=REPLAY),
     "curious-dqn": bm.Curious(bm.DQN(**SMALL, **EPSILON, experience=REPLAY), bonus=bm.HashedCounts()),
 }
@@ -100,7 +97,7 @@ MOVING: dict[str, Algorithm] = {
     "ddpg": bm.DDPG(**SMALL, experience=REPLAY, noise=bm.OrnsteinUhlenbeck()),
     "td3": bm.TD3(**SMALL, experience=REPLAY),
     "redq": bm.REDQ(**SMALL, experience=REPLAY, critics=3),
-    "droq": bm.DroQ(**SMALL, experience=REPLAY, dropout=0.0),  # what is dropped depends on the batch's size
+    "droq": bm.DroQ(**SMALL, experience=REPLAY),
     "crossq": bm.CrossQ(**SMALL, critic_hidden=(8,), experience=REPLAY),
 }
 CASES += [

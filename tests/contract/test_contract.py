@@ -123,7 +123,7 @@ def test_padding_changes_nothing(case, begun):
     rows = jax.tree.map(lambda x: x[:, -2:] if axis else x[-2:], batch)
     nonsense = rows._replace(reward=rows.reward + 1e3, weight=jnp.zeros_like(rows.weight))
     padded = jax.tree.map(lambda x, y: jnp.concatenate([x, y], axis), batch, nonsense)
-    one_piece = whole_minibatch(case.algorithm)
+    one_piece = steady(case.algorithm)
     key = jax.random.key(0)
     expected, got = (updated(one_piece, run.state, b, key) for b in (batch, padded))
     close(expected[0], got[0], 2e-4)
@@ -132,11 +132,12 @@ def test_padding_changes_nothing(case, begun):
         close(expected[0], updated(one_piece, run.state, spoiled, key)[0], 2e-4)
 
 
-def whole_minibatch(algorithm):
-    """The same with one minibatch an epoch, so that padding does not change who is in which."""
+def steady(algorithm):
+    """The same without what a batch's size decides: one minibatch an epoch, and no unit left out by chance."""
     if hasattr(algorithm, "inner"):
-        return algorithm.replace(inner=whole_minibatch(algorithm.inner))
-    return algorithm.replace(minibatches=1) if hasattr(algorithm, "minibatches") else algorithm
+        return algorithm.replace(inner=steady(algorithm.inner))
+    same = {"minibatches": 1, "dropout": 0.0}
+    return algorithm.replace(**{name: value for name, value in same.items() if hasattr(algorithm, name)})
 
 
 def test_a_nan_in_the_rewards_shows_in_a_metric_and_the_state_is_kept(case, begun):

@@ -67,6 +67,20 @@ def test_a_resumed_run_prints_only_what_is_new():
     assert "from step 90,000" in printed[0]
 
 
+def test_what_has_no_score_shows_its_loss_and_slow_steps_their_fraction():
+    def run(shown, clock):
+        shown.row({"seed": 0, "step": 50_000, "loss": 1.25, "steps_per_second": 1.4})
+        shown.row({"seed": 0, "step": 100_000, "loss": 1.25, "score": 3.5, "steps_per_second": 1.4})
+        shown.finish(SUMMARY | {"steps_per_second": 0.25})
+
+    _, middle, end, over = lines_of(run)
+    assert "loss     1.25" in middle
+    assert "1.40 steps/s" in middle
+    assert "score     3.50" in end
+    assert "loss" not in end
+    assert "(0.25 steps/s)" in over
+
+
 def test_lines_say_what_runs_how_it_goes_and_how_it_ended():
     def run(shown, clock):
         shown.compiling()

@@ -189,8 +189,7 @@ def test_policies(name, probe):
         assert one.greedy() == 1.0
         assert one.practice > 0.7, "and by the end it is nearly so while exploring"
     # What never learns always does the same: right or wrong, as the seed has it.
-    if probe == "MatchingReward":
-        assert min(trained(name)[probe, "frozen", seed].practice for seed in SEEDS) < 0.4
+    assert min(trained(name)[probe, "frozen", seed].practice for seed in SEEDS) < 0.4
 
 
 @pytest.mark.parametrize("name", LEARNERS)

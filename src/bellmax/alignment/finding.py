@@ -24,7 +24,6 @@ from bellmax.language.transformer import Transformer
 TINY: dict[str, Any] = {"width": 128, "layers": 4, "heads": 4, "max_positions": 512}
 TASK_ROWS, HELD_OUT = 4096, 256
 START = "start"  # the folder in a run's folder that says what it began with
-PATH_FILES = (".jsonl", ".json", ".parquet")
 
 
 class Policy(NamedTuple):
@@ -46,8 +45,8 @@ def find_materials(
 ) -> Materials:
     """Everything that a run works with. ValueError or FileNotFoundError says what is missing."""
     task = find_task(data) if _is_task_name(data) else data if hasattr(data, "alphabet") else None
-    begin, chosen, model_name = _find_model(model, tokeniser, task)
     rows, others, data_name = _find_rows(algorithm, data, task, held_out)
+    begin, chosen, model_name = _find_model(model, tokeniser, task)
     rewards, names = _find_rewards(algorithm, reward, task)
     return Materials(
         model=begin,
@@ -65,14 +64,16 @@ def find_materials(
 
 
 def _is_task_name(data: Any) -> bool:
-    return isinstance(data, str) and not data.endswith(PATH_FILES)
+    """Whether it names a task rather than a file: a file's name has an ending or a folder, or is there."""
+    return isinstance(data, str) and not Path(data).suffix and len(Path(data).parts) == 1 and not Path(data).exists()
 
 
 def _find_model(model: Any, tokeniser: Tokeniser | None, task: Any) -> tuple[Any, Tokeniser, str]:
     """-> the model, or the shape of one to begin from nothing; its tokeniser; its name."""
     if isinstance(model, ModelConfig) or (isinstance(model, str) and model == "tiny"):
         if tokeniser is None and task is None:
-            raise ValueError(f"model = {model!r}: a model from nothing needs a tokeniser, or a built-in task as data.")
+            said = repr(model) if isinstance(model, str) else "ModelConfig(...)"
+            raise ValueError(f"model = {said}: a model from nothing needs a tokeniser, or a built-in task as data.")
         chosen = tokeniser or Tokeniser.characters(task.alphabet)
         return (ModelConfig(chosen.vocabulary, **TINY) if isinstance(model, str) else model), chosen, "tiny"
     if isinstance(model, Transformer):
@@ -84,7 +85,8 @@ def _find_model(model: Any, tokeniser: Tokeniser | None, task: Any) -> tuple[Any
     found = find_policy(model)
     if isinstance(found.model, Scored):
         raise ValueError(f"model = {model!r}: it is a reward model, and writes nothing; give it as reward or critic.")
-    return found.model, tokeniser or found.tokeniser, str(getattr(model, "folder", model))
+    folder = getattr(model, "folder", None)
+    return found.model, tokeniser or found.tokeniser, str(model if folder is None else folder.path)
 
 
 def find_policy(model: Any) -> Policy:

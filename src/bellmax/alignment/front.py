@@ -64,6 +64,7 @@ def align(
     use_cache()
     shown = displays.make(display)
     chosen, recipe_steps = _chosen(algorithm, data)
+    recipe = f"{algorithm_name(type(chosen))} on {data}" if recipe_steps else None
     chosen = configured(chosen, dict(hyperparameters or {}))
     materials = find_materials(chosen, model, data, reward, tokeniser, critic, adapters, held_out)
     _can_be_evaluated(chosen, materials, evaluate_every)
@@ -78,6 +79,7 @@ def align(
         evaluate_every=evaluate_every or 0,
         evaluation_episodes=evaluation_episodes,
         track=tuple(track) if run_folder is not None else (),
+        recipe=recipe,
     )
     folder = None
     if run_folder is not None:
@@ -138,5 +140,6 @@ def again(folder: RunFolder, reward: Any = None, steps: int | None = None) -> Al
         steps=steps or config["steps"],
         seeds=tuple(config["seeds"]),
         track=tuple(config["track"]),
+        recipe=config["recipe"],
         **{name: config[name] for name in names},
     )

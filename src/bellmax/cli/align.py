@@ -60,10 +60,11 @@ class AlignOptions:
 
 def main(words: list[str], name: str) -> None:
     """Train with the learner called `name`, and save the model if that was asked for."""
-    parsed = understand(words, name)
+    parsed, default = understand(words, name)
     options: AlignOptions = parsed.run
+    changed = hyperparameters.changed(getattr(parsed, type(default).__name__), default)
     with explain_interrupt(options.run_folder):
-        run = align(getattr(parsed, language_class(name).__name__), data=parsed.data, **options.arguments)
+        run = align(name, data=parsed.data, hyperparameters=changed, **options.arguments)
     if not (options.quiet or options.json):
         for finding in run.findings:
             print(f"{finding.name}, since step {finding.since_step}: {finding.what}. {finding.remedy}")
@@ -71,14 +72,23 @@ def main(words: list[str], name: str) -> None:
         print(f"wrote {run.save(options.save)}")
 
 
-def understand(words: list[str], name: str) -> Any:
-    """Read a command line: `data`, `run` (AlignOptions), and the learner by the name of its class."""
-    kind, guess = language_class(name), next((word for word in words if not word.startswith("-")), "")
-    default, steps = find_language(name, guess) or (kind(), None)
+def understand(words: list[str], name: str) -> tuple[Any, Any]:
+    """Read a command line -> `data`, `run` (AlignOptions) and the learner by its class's name; its defaults."""
+    kind = language_class(name)
+    if {"-h", "--help"}.isdisjoint(words):
+        data = _parse(words, name, kind(), None, "").data
+    else:
+        data = next((word for word in words if not word.startswith("-")), "")
+    default, steps = find_language(name, data) or (kind(), None)
+    return _parse(words, name, default, steps, data), default
+
+
+def _parse(words: list[str], name: str, default: Any, steps: int | None, data: str) -> Any:
+    kind = type(default)
     fields: list[tuple[str, Any, Any]] = [("data", _DATA, dataclasses.field())]
     fields.append(("run", OmitArgPrefixes[AlignOptions], AlignOptions(steps=steps)))  # type: ignore[misc]
     fields.append((kind.__name__, OmitArgPrefixes[kind], default))  # type: ignore[valid-type,misc]
     asked = dataclasses.make_dataclass("Asked", fields, frozen=True)
-    origin = f"The defaults below are the recipe's for {guess}." if steps else "The defaults below are the paper's."
+    origin = f"The defaults below are the recipe's for {data}." if steps else "The defaults below are the paper's."
     about = f"{LANGUAGE_SUMMARIES[name]}. {origin}\n\nSCHEDULE: a number, or linear:START:END over the run."
     return flags.parse(asked, words, name, hyperparameters.registry(), description=about)

@@ -43,6 +43,12 @@ def registry() -> ConstructorRegistry:
     return made
 
 
+def changed(algorithm: Any, default: Any) -> dict[str, Any]:
+    """The hyperparameters that are not as in `default`, by name."""
+    values = {field.name: getattr(algorithm, field.name) for field in dataclasses.fields(algorithm)}
+    return {name: value for name, value in values.items() if value != getattr(default, name)}
+
+
 def scheduled(text: str) -> float | Linear:
     """0.001, linear:0.001:0 or linear:0.001:0:50k. Raises ValueError."""
     if not text.startswith("linear:"):

@@ -36,9 +36,7 @@ class Request(NamedTuple):
 
         The algorithm goes by its name, with what was changed beside it, so that the run can tell its recipe.
         """
-        names = [field.name for field in dataclasses.fields(self.algorithm)]  # type: ignore[arg-type]
-        values = {name: getattr(self.algorithm, name) for name in names}
-        changed = {name: value for name, value in values.items() if value != getattr(self.default, name)}
+        changed = hyperparameters.changed(self.algorithm, self.default)
         chosen = {"algorithm": algorithm_name(type(self.algorithm)), "env": self.env}
         return chosen | ({"hyperparameters": changed} if changed else {}) | self.options.arguments
 

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from bellmax.display.progress import Progress
 from bellmax.display.protocol import Facts
-from bellmax.display.words import count, duration, measured, number, seeds
+from bellmax.display.words import count, duration, measured, number, pace, seeds
 
 _LINES = 20  # of progress in a run
 
@@ -48,10 +48,11 @@ class Lines:
         reached = int(progress.fraction * _LINES)
         if reached > self._printed:
             self._printed = reached
-            speed = f"{progress.speed:,.0f} steps/s" if progress.speed else "- steps/s"
+            speed = pace(progress.speed) if progress.speed else "- steps/s"
+            watched, value = progress.watched
             steps = f"{progress.total // len(progress.facts.seeds):>{len(f'{progress.facts.steps:,}')},} steps"
             left = f"  {duration(progress.seconds_left)} left" if progress.fraction < 1 else ""
-            self._say(f"{progress.fraction:4.0%}  {steps}  score {number(progress.score):>8}  {speed:>17}{left}")
+            self._say(f"{progress.fraction:4.0%}  {steps}  {watched} {number(value):>8}  {speed:>17}{left}")
 
     def evaluation(self, row: Mapping[str, Any]) -> None:
         several = self._progress is not None and len(self._progress.facts.seeds) > 1
@@ -72,7 +73,7 @@ def closing(summary: Mapping[str, Any]) -> str:
     """A run in one sentence: finished: 102,400 steps in 4.6 s (22,310 steps/s), 3.1 s compiling, score 480.1."""
     speed = summary.get("steps_per_second")
     words = [f"{summary.get('steps') or 0:,} steps in {duration(summary.get('run'))}"]
-    words[0] += f" ({speed:,.0f} steps/s)" if speed else ""
+    words[0] += f" ({pace(speed)})" if speed else ""
     words += [f"{duration(summary['compile'])} compiling"] if summary.get("compile") else []
     words += [f"score {number(summary['score'])}"] if summary.get("score") is not None else []
     return f"{summary.get('status', 'finished')}: {', '.join(words)}"

@@ -139,6 +139,12 @@ class Progress:
         return sum(scores) / len(scores) if scores else None
 
     @property
+    def watched(self) -> tuple[str, float | None]:
+        """What to look at, and how high it is: the score, or the loss of what has no score."""
+        loss = self.metrics.get("loss")
+        return ("loss", loss) if self.score is None and loss is not None else ("score", self.score)
+
+    @property
     def metrics(self) -> dict[str, float]:
         """The algorithm's own metrics, averaged over the seeds' latest rows."""
         gathered: dict[str, list[float]] = {}

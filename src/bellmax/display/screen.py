@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bellmax.display.progress import History, Progress
-from bellmax.display.words import count, duration, number, seeds
+from bellmax.display.words import count, duration, number, pace, seeds
 from bellmax.report.sparklines import sparkline
 
 WIDEST = 120  # columns; on a wider terminal the eye would have to travel
@@ -63,7 +63,7 @@ class Screen:
             return Padding(self._spinner, (0, 2))
         words = [f"compiled in {duration(progress.compile_seconds)}"] if progress.compile_seconds is not None else []
         words += [] if over else [f"running {duration(progress.seconds)}"]
-        words += [f"{progress.speed:,.0f} steps/s"] if progress.speed and not over else []
+        words += [pace(progress.speed)] if progress.speed and not over else []
         words += [f"{duration(progress.seconds_left)} left"] if progress.seconds_left is not None and not over else []
         return Padding(Text("  ·  ".join(words), LABEL, no_wrap=True, overflow="ellipsis"), (0, 2))
 
@@ -107,7 +107,8 @@ def scores(progress: Progress, width: int) -> RenderableType:
     grid.add_column(justify="right", no_wrap=True, min_width=8)
     grid.add_column(no_wrap=True, overflow="ellipsis")
     room = max(min(width - 29, 64), 8)
-    grid.add_row("score", Text(number(progress.score), SCORE), curve(progress.history, room))
+    watched, value = progress.watched
+    grid.add_row(watched, Text(number(value), SCORE), curve(progress.history, room))
     if len(progress.facts.seeds) > 1:
         for seed, history in progress.seed_histories.items():
             grid.add_row(f"  seed {seed}", number(progress.scores.get(seed)), curve(history, room))
@@ -159,7 +160,7 @@ def ending(summary: Mapping[str, Any], progress: Progress) -> RenderableType:
     """How it ended, and what to do next."""
     status, speed = summary.get("status", "finished"), summary.get("steps_per_second")
     words = [f"{summary.get('steps') or progress.total:,} steps in {duration(summary.get('run'))}"]
-    words += [f"{speed:,.0f} steps/s"] if speed else []
+    words += [pace(speed)] if speed else []
     said = Text.assemble((status, f"bold {COLOURS.get(status, 'green')}"), "  ", "  ·  ".join(words))
     folder = summary.get("folder") or progress.facts.folder
     shown = folder and status == "finished"

@@ -24,6 +24,12 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def pace(steps_per_second: float) -> str:
+    """22,310 steps/s; with its fraction where steps are slow, as the updates of a language model are: 1.4 steps/s."""
+    slow = steps_per_second < 10
+    return f"{number(steps_per_second) if slow else format(steps_per_second, ',.0f')} steps/s"
+
+
 def seeds(numbers: Sequence[int]) -> str:
     """seed 3, seeds 0-7, 12 seeds."""
     if len(numbers) == 1:

@@ -17,6 +17,7 @@ from bellmax.language.log_probs import Scores, token_scores
 from bellmax.language.texts import Texts
 from bellmax.language.transformer import Transformer
 from bellmax.maths.optimise import descend, global_norm
+from bellmax.maths.schedules import at
 from bellmax.ranges import Count, NonNegative, Positive, Unit
 
 Metrics = dict[str, Array]
@@ -119,6 +120,14 @@ class Learned(NamedTuple):
     model: Any
     opt_state: Any
     steps: Array  # updates so far: the clock of the schedules
+
+
+def stepped(learner: Any, state: Any, batch: Any) -> tuple[Any, Metrics]:
+    """One gradient step on `learner.loss(model, batch)` -> state, metrics. The clock of the schedules stands still."""
+    grads, metrics = learner.compute.gradient(learner.loss, state.model, batch)
+    rate = at(learner.learning_rate, state.steps)
+    model, opt_state, more = learner.optimiser.step(state.model, grads, state.opt_state, rate)
+    return state._replace(model=model, opt_state=opt_state), metrics | more
 
 
 class Referred(NamedTuple):

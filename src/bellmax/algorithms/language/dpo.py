@@ -21,11 +21,12 @@ from jax import Array
 from bellmax.core import Frozen
 from bellmax.language.adapters import kept
 from bellmax.language.experience import Preferences
-from bellmax.language.learner import AdamW, Compute, Metrics, Referred
+from bellmax.language.learner import AdamW, Compute, Metrics, Referred, stepped
 from bellmax.language.texts import Pairs, Texts, mean, total
 from bellmax.language.transformer import Transformer
 from bellmax.maths.preferences import dpo_loss, ipo_loss
-from bellmax.maths.schedules import Scheduled, at
+from bellmax.maths.reductions import evenly
+from bellmax.maths.schedules import Scheduled
 from bellmax.ranges import Positive, Unit
 
 
@@ -60,13 +61,11 @@ class DPO(Frozen):
         def refer(pairs: Pairs) -> tuple[Array, Array]:
             return self.log_prob(reference, pairs.chosen), self.log_prob(reference, pairs.rejected)
 
-        share = jnp.full(batch.margin.shape, 1 / batch.margin.size)
+        share = evenly(jnp.ones_like(batch.margin))
         chosen, rejected = self.compute.in_pieces(refer, batch)
         sample = Sample(batch, chosen, rejected, share)
-        grads, metrics = self.compute.gradient(self.loss, state.model, sample)
-        rate = at(self.learning_rate, state.steps)
-        model, opt_state, more = self.optimiser.step(state.model, grads, state.opt_state, rate)
-        return Referred(model, state.before, opt_state, state.steps + 1), metrics | more
+        state, metrics = stepped(self, state, sample)
+        return state._replace(steps=state.steps + 1), metrics
 
     def log_prob(self, model: Transformer, texts: Texts) -> Array:
         """Of whole answers, [batch]: the sum over tokens, for IPO their mean."""

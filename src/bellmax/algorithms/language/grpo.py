@@ -26,7 +26,7 @@ from jax import Array
 from bellmax.core import Frozen
 from bellmax.language.adapters import kept
 from bellmax.language.experience import Completions
-from bellmax.language.learner import AdamW, Compute, Metrics, Referred
+from bellmax.language.learner import AdamW, Compute, Metrics, Referred, stepped
 from bellmax.language.texts import Answers, Texts, total
 from bellmax.language.transformer import Transformer
 from bellmax.maths.batches import shuffled_minibatches
@@ -105,10 +105,7 @@ class GRPO(Frozen):
         weight, longest = piece.texts.weight, self.experience.sampling.max_tokens
         piece = piece._replace(share=shares(weight, self.reduction, longest), even=evenly(weight))
         clip = jnp.broadcast_to(jnp.asarray(at(self.clip, state.steps)), piece.advantage.shape)
-        grads, metrics = self.compute.gradient(self.loss, state.model, (piece, clip))
-        rate = at(self.learning_rate, state.steps)
-        model, opt_state, more = self.optimiser.step(state.model, grads, state.opt_state, rate)
-        return state._replace(model=model, opt_state=opt_state), metrics | more
+        return stepped(self, state, (piece, clip))
 
     def loss(self, model: Transformer, cut: tuple[Sample, Array]) -> tuple[Array, Metrics]:
         piece, clip = cut[0], cut[1][:, None]

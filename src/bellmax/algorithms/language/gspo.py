@@ -19,13 +19,14 @@ from jax import Array
 
 from bellmax.core import Frozen
 from bellmax.language.experience import Completions
-from bellmax.language.learner import AdamW, Compute, Learned, Metrics
+from bellmax.language.learner import AdamW, Compute, Learned, Metrics, stepped
 from bellmax.language.texts import Answers, Texts, mean
 from bellmax.language.transformer import Transformer
 from bellmax.maths.batches import shuffled_minibatches
 from bellmax.maths.groups import same_in_group, standardised_in_group
 from bellmax.maths.objectives import clipped_surrogate, is_clipped
-from bellmax.maths.schedules import Scheduled, at
+from bellmax.maths.reductions import evenly
+from bellmax.maths.schedules import Scheduled
 from bellmax.ranges import Count, Positive
 
 
@@ -67,11 +68,8 @@ class GSPO(Frozen):
 
     def ascend(self, state: Learned, piece: Sample) -> tuple[Learned, Metrics]:
         """One gradient step on one minibatch."""
-        share = jnp.full(piece.advantage.shape, 1 / piece.advantage.size)
-        grads, metrics = self.compute.gradient(self.loss, state.model, (piece, share))
-        rate = at(self.learning_rate, state.steps)
-        model, opt_state, more = self.optimiser.step(state.model, grads, state.opt_state, rate)
-        return state._replace(model=model, opt_state=opt_state), metrics | more
+        share = evenly(jnp.ones_like(piece.advantage))
+        return stepped(self, state, (piece, share))
 
     def loss(self, model: Transformer, cut: tuple[Sample, Array]) -> tuple[Array, Metrics]:
         piece, share = cut

@@ -20,12 +20,12 @@ from jax import Array
 from bellmax.core import Frozen
 from bellmax.language.adapters import kept
 from bellmax.language.experience import Examples
-from bellmax.language.learner import AdamW, Compute, Metrics, Referred
+from bellmax.language.learner import AdamW, Compute, Metrics, Referred, stepped
 from bellmax.language.texts import Texts, Unpaired, total
 from bellmax.language.transformer import Transformer
 from bellmax.maths.preferences import kto_loss
 from bellmax.maths.reductions import evenly
-from bellmax.maths.schedules import Scheduled, at
+from bellmax.maths.schedules import Scheduled
 from bellmax.ranges import Positive
 
 
@@ -67,14 +67,12 @@ class KTO(Frozen):
         baseline = jnp.maximum((ours - theirs).mean(), 0.0)
         reference = self.compute.in_pieces(lambda texts: self.log_prob(before, texts), batch.labelled.texts)
         everywhere = jnp.broadcast_to(baseline, reference.shape)
-        share = jnp.full(reference.shape, 1 / reference.size)
+        share = evenly(jnp.ones_like(reference))
         good = (batch.labelled.label > 0).astype(jnp.float32)
         given = batch.labelled.texts, batch.labelled.label, reference
         sample = Sample(*given, everywhere, share, evenly(good), evenly(1 - good))
-        grads, metrics = self.compute.gradient(self.loss, state.model, sample)
-        rate = at(self.learning_rate, state.steps)
-        model, opt_state, more = self.optimiser.step(state.model, grads, state.opt_state, rate)
-        return Referred(model, state.before, opt_state, state.steps + 1), metrics | more | {"kl": baseline}
+        state, metrics = stepped(self, state, sample)
+        return state._replace(steps=state.steps + 1), metrics | {"kl": baseline}
 
     def log_prob(self, model: Transformer, texts: Texts) -> Array:
         """Of whole answers, [batch]."""

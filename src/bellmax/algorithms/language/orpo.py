@@ -15,11 +15,12 @@ from jax import Array
 
 from bellmax.core import Frozen
 from bellmax.language.experience import Preferences
-from bellmax.language.learner import AdamW, Compute, Learned, Metrics
+from bellmax.language.learner import AdamW, Compute, Learned, Metrics, stepped
 from bellmax.language.texts import Pairs, Texts, mean
 from bellmax.language.transformer import Transformer
 from bellmax.maths.preferences import odds_ratio_loss
-from bellmax.maths.schedules import Scheduled, at
+from bellmax.maths.reductions import evenly
+from bellmax.maths.schedules import Scheduled
 from bellmax.ranges import NonNegative
 
 
@@ -38,11 +39,9 @@ class ORPO(Frozen):
         return Learned(model, self.optimiser.init(model), jnp.int32(0))
 
     def update(self, state: Learned, batch: Pairs, key: Array) -> tuple[Learned, Metrics]:
-        share = jnp.full(batch.margin.shape, 1 / batch.margin.size)
-        grads, metrics = self.compute.gradient(self.loss, state.model, (batch, share))
-        rate = at(self.learning_rate, state.steps)
-        model, opt_state, more = self.optimiser.step(state.model, grads, state.opt_state, rate)
-        return Learned(model, opt_state, state.steps + 1), metrics | more
+        share = evenly(jnp.ones_like(batch.margin))
+        state, metrics = stepped(self, state, (batch, share))
+        return state._replace(steps=state.steps + 1), metrics
 
     def loss(self, model: Transformer, piece: tuple[Pairs, Array]) -> tuple[Array, Metrics]:
         pairs, share = piece

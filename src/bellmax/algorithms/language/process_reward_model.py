@@ -13,12 +13,12 @@ from jax import Array
 
 from bellmax.core import Frozen
 from bellmax.language.experience import Examples
-from bellmax.language.learner import AdamW, Compute, Learned, Metrics
+from bellmax.language.learner import AdamW, Compute, Learned, Metrics, stepped
 from bellmax.language.scored import Scored
 from bellmax.language.texts import Labelled
 from bellmax.language.transformer import Transformer
 from bellmax.maths.reductions import evenly
-from bellmax.maths.schedules import Scheduled, at
+from bellmax.maths.schedules import Scheduled
 
 
 class ProcessRewardModel(Frozen):
@@ -38,10 +38,8 @@ class ProcessRewardModel(Frozen):
 
     def update(self, state: Learned, batch: Labelled, key: Array) -> tuple[Learned, Metrics]:
         share = evenly(batch.texts.weight)
-        grads, metrics = self.compute.gradient(self.loss, state.model, (batch, share))
-        rate = at(self.learning_rate, state.steps)
-        model, opt_state, more = self.optimiser.step(state.model, grads, state.opt_state, rate)
-        return Learned(model, opt_state, state.steps + 1), metrics | more
+        state, metrics = stepped(self, state, (batch, share))
+        return state._replace(steps=state.steps + 1), metrics
 
     def loss(self, model: Scored, piece: tuple[Labelled, Array]) -> tuple[Array, Metrics]:
         labelled, share = piece

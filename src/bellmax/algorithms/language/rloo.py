@@ -21,12 +21,13 @@ from jax import Array
 from bellmax.core import Frozen
 from bellmax.language.adapters import as_it_was, kept
 from bellmax.language.experience import Completions
-from bellmax.language.learner import AdamW, Compute, Metrics
+from bellmax.language.learner import AdamW, Compute, Metrics, stepped
 from bellmax.language.texts import Answers, Texts, total
 from bellmax.language.transformer import Transformer
 from bellmax.maths.batches import shuffled_minibatches
 from bellmax.maths.groups import against_others
-from bellmax.maths.schedules import Scheduled, at
+from bellmax.maths.reductions import evenly
+from bellmax.maths.schedules import Scheduled
 from bellmax.maths.statistics import Moments, no_moments, update_moments
 from bellmax.ranges import Count, NonNegative
 
@@ -91,11 +92,8 @@ class RLOO(Frozen):
 
     def ascend(self, state: State, piece: Sample) -> tuple[State, Metrics]:
         """One gradient step on one minibatch."""
-        share = jnp.full(piece.advantage.shape, 1 / piece.advantage.size)
-        grads, metrics = self.compute.gradient(self.loss, state.model, (piece, share))
-        rate = at(self.learning_rate, state.steps)
-        model, opt_state, more = self.optimiser.step(state.model, grads, state.opt_state, rate)
-        return state._replace(model=model, opt_state=opt_state), metrics | more
+        share = evenly(jnp.ones_like(piece.advantage))
+        return stepped(self, state, (piece, share))
 
     def loss(self, model: Transformer, cut: tuple[Sample, Array]) -> tuple[Array, Metrics]:
         piece, share = cut

@@ -18,11 +18,11 @@ from jax import Array
 
 from bellmax.core import Frozen
 from bellmax.language.experience import Examples
-from bellmax.language.learner import AdamW, Compute, Learned, Metrics
+from bellmax.language.learner import AdamW, Compute, Learned, Metrics, stepped
 from bellmax.language.texts import Texts
 from bellmax.language.transformer import Transformer
 from bellmax.maths.reductions import evenly
-from bellmax.maths.schedules import Scheduled, at
+from bellmax.maths.schedules import Scheduled
 
 
 class SFT(Frozen):
@@ -40,10 +40,8 @@ class SFT(Frozen):
 
     def update(self, state: Learned, batch: Texts, key: Array) -> tuple[Learned, Metrics]:
         share = evenly(batch.weight)
-        grads, metrics = self.compute.gradient(self.loss, state.model, (batch, share))
-        rate = at(self.learning_rate, state.steps)
-        model, opt_state, more = self.optimiser.step(state.model, grads, state.opt_state, rate)
-        return Learned(model, opt_state, state.steps + 1), metrics | more | {"tokens": batch.weight.sum()}
+        state, metrics = stepped(self, state, (batch, share))
+        return state._replace(steps=state.steps + 1), metrics | {"tokens": batch.weight.sum()}
 
     def loss(self, model: Transformer, piece: tuple[Texts, Array]) -> tuple[Array, Metrics]:
         texts, share = piece
