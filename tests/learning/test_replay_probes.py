@@ -133,8 +133,8 @@ def cases(names):
 
 
 def annealed(algorithm, frozen=False, steps=STEPS):
-    """The algorithm with learning rates that fall from 0.01 to 0.0003, or are nearly nothing."""
-    rate = Linear(1e-9, 0.0, steps) if frozen else Linear(1e-2, 3e-4, steps)
+    """The algorithm with learning rates that fall from 0.01 to 0.0003, or are nothing: the least of steps would tip a tie."""
+    rate = Linear(0.0, 0.0, steps) if frozen else Linear(1e-2, 3e-4, steps)
     changes = {name: rate for name in algorithm._hints if name.endswith("learning_rate")}
     if "critic_learning_rate" in changes and not frozen:  # a fast actor runs into its bounds, where tanh holds it
         changes["learning_rate"] = Linear(1e-3, 3e-4, steps)
