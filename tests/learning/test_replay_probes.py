@@ -133,7 +133,7 @@ def cases(names):
 
 
 def annealed(algorithm, frozen=False, steps=STEPS):
-    """The algorithm with learning rates that fall from 0.01 to 0.0003, or are nothing: the least of steps would tip a tie."""
+    """The algorithm with learning rates that fall from 0.01 to 0.0003, or nothing (a step however small tips a tie)."""
     rate = Linear(0.0, 0.0, steps) if frozen else Linear(1e-2, 3e-4, steps)
     changes = {name: rate for name in algorithm._hints if name.endswith("learning_rate")}
     if "critic_learning_rate" in changes and not frozen:  # a fast actor runs into its bounds, where tanh holds it
