@@ -13,7 +13,7 @@ from bellmax.drivers import evaluate, fused, hosted, ingraph
 from bellmax.drivers.evaluate import Evaluation
 from bellmax.drivers.fleet import Fleet
 from bellmax.drivers.learn import diagnose
-from bellmax.memory import announce
+from bellmax.memory import find_room
 from bellmax.plan import Plan
 
 Totals = dict[str, Any]
@@ -94,7 +94,7 @@ class InGraph:
     def __init__(self, plan: Plan, tree: Any = None, say: Say = _silent):
         self.plan = plan
         self.spec = Spec(plan.env.spec.obs, plan.env.spec.action, plan.num_envs)
-        announce(plan, self.spec, say)
+        find_room(plan, self.spec, say)
         self._fleet = Fleet([plan.algorithm] * len(plan.seeds), plan.env, plan.seeds, plan.num_envs, tree)
 
     def compile(self) -> None:
@@ -136,9 +136,9 @@ class Hosted:
         self.plan, seed = plan, plan.seeds[0]
         self._envs = plan.env.vector(plan.num_envs, env_seed(seed, 0, sessions))
         self.spec = Spec(self._envs.spec.obs, self._envs.spec.action, plan.num_envs)
-        announce(plan, self.spec, say)
+        host = find_room(plan, self.spec, say)
         run = None if tree is None else jax.tree.map(lambda x: x[0], tree)
-        self._drive = hosted.Drive(plan.algorithm, self._envs, jax.random.key(seed), run, plan.overlap)
+        self._drive = hosted.Drive(plan.algorithm, self._envs, jax.random.key(seed), run, plan.overlap, host)
 
     def compile(self) -> None:
         self._drive.compile()
@@ -153,7 +153,7 @@ class Hosted:
         return jax.tree.map(lambda x: x[None], self._drive.run)
 
     def state(self, index: int) -> Any:
-        return self._drive.run.state
+        return self._drive.state
 
     def evaluate(self, index: int, episodes: int) -> Evaluation:
         seed = self.plan.seeds[index]

@@ -24,22 +24,41 @@ def stored_bytes(plan: Plan, spec: Spec) -> int:
     return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(run.buffer)) * len(plan.seeds)
 
 
-def machine_bytes() -> int:
-    """The memory of the device that will hold them."""
+def device_bytes() -> int:
+    """The memory of the device that learns."""
     limits = jax.devices()[0].memory_stats() or {}
-    return limits.get("bytes_limit") or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return limits.get("bytes_limit") or host_bytes()
 
 
-def announce(plan: Plan, spec: Spec, say: Callable[[str], Any]) -> None:
-    """Say what the stored experience takes, if it is much. ValueError if the machine has not as much."""
-    needed, there = stored_bytes(plan, spec), machine_bytes()
-    if needed > there:
-        raise ValueError(
-            f"experience.capacity = {getattr(eats(plan.algorithm), 'capacity', 0):,}: it takes {_size(needed)} for "
-            f"{len(plan.seeds)} seed(s) and this machine has {_size(there)}; give a smaller capacity or fewer seeds."
+def host_bytes() -> int:
+    """The memory of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def find_room(plan: Plan, spec: Spec, say: Callable[[str], Any]) -> Any:
+    """Where the stored experience goes: None, the device, or the jax.Device of the host's memory.
+
+    Says what it takes, if it is much. With the host where the device has no room for it and the environments are on the
+    host anyway; ValueError if there is no room at all.
+    """
+    needed, there = stored_bytes(plan, spec), device_bytes()
+    if needed <= there:
+        if needed >= WORTH_SAYING:
+            say(f"stored experience takes {_size(needed)} of this machine's {_size(there)}")
+        return None
+    if not plan.ingraph and there < host_bytes() >= needed:
+        say(
+            f"stored experience takes {_size(needed)}, more than the device's {_size(there)}: it stays in the "
+            f"machine's memory of {_size(host_bytes())}, and every batch is carried over"
         )
-    if needed >= WORTH_SAYING:
-        say(f"stored experience takes {_size(needed)} of this machine's {_size(there)}")
+        return jax.devices("cpu")[-1]
+    remedy = "give a smaller capacity or fewer seeds"
+    if plan.ingraph and there < host_bytes() >= needed:
+        remedy += ", or a Gymnasium environment, with which it may stay in the machine's memory"
+    raise ValueError(
+        f"experience.capacity = {getattr(eats(plan.algorithm), 'capacity', 0):,}: it takes {_size(needed)} for "
+        f"{len(plan.seeds)} seed(s) and this machine has {_size(there)}; {remedy}."
+    )
 
 
 def _size(count: int) -> str:

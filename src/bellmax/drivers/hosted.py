@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from bellmax.core import Algorithm, Spec, Transition
-from bellmax.drivers import fused
+from bellmax.drivers import apart, fused
 from bellmax.drivers.fused import Choice, Run
 from bellmax.drivers.learn import eats, example_transition, round_keys
 from bellmax.spaces import confine
@@ -47,11 +47,13 @@ class Drive:
         key: Array | None = None,
         run: Run | None = None,
         overlap: bool = False,
+        host: Any = None,
     ):
         """Begin with `key`, or go on with the `run` of an earlier drive, in freshly reset environments.
 
         With `overlap` the device learns while the environments step: the first action of a round is chosen by what was
-        known one round earlier, and what a round's learning says comes one round later.
+        known one round earlier, and what a round's learning says comes one round later. What is stored stays in the
+        memory of the jax.Device `host` if one is given (see `drivers.apart`), else with everything on the device.
         """
         algorithm = jax.tree.map(jnp.asarray, algorithm)  # on the device once, not at every step
         self.envs, self.experience = envs, eats(algorithm)
@@ -61,14 +63,19 @@ class Drive:
         self._waits = self.experience.waits(envs.num_envs) - (0 if run is None else int(run.round))
         self._floats, floats = jax.tree.flatten(algorithm)
         spec, spec_tree = jax.tree.flatten(self.spec)
+        device = jax.devices()[0]
         if run is not None:
+            run = jax.tree.map(jnp.asarray, run) if host is None else apart.parted(run, host, device)
             run = run._replace(buffer=self.experience.interrupt(run.buffer))
+        elif host is not None:
+            run = apart.parted(apart.start(algorithm, self.spec, key, host), host, device)
         else:
             run = fused.compiled_start(floats, tuple(spec), spec_tree)(self._floats, key)
         self._example = example_transition(algorithm, run.state, self.spec)
         leaves, self._tree = jax.tree.flatten(jax.tree.map(jnp.asarray, run))
         shapes = tuple(jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (*self._floats, *leaves))
-        self._calls = fused.compiled(floats, self._tree, shapes, tuple(spec), spec_tree)
+        structure = floats, self._tree, shapes, tuple(spec), spec_tree
+        self._calls = fused.compiled(*structure) if host is None else apart.compiled(*structure, host, device)
         self._hold(leaves)
         self._vacate()
         self._restart()
@@ -77,6 +84,11 @@ class Drive:
     def run(self) -> Run:
         """The run as it was at the end of the last round, on the host."""
         return jax.device_get(jax.tree.unflatten(self._tree, self._leaves))
+
+    @property
+    def state(self) -> Any:
+        """What the algorithm has learned by then, on the host."""
+        return jax.device_get(jax.tree.unflatten(self._tree, self._leaves).state)
 
     @property
     def sound(self) -> bool:

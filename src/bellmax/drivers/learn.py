@@ -29,7 +29,7 @@ def learn(algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key:
         batch = experience.sample(ranked if weighs else buffer, fresh, sample_key)
         state, metrics = algorithm.update(state, batch, update_key)
         if weighs:
-            ranked = experience.reweigh(ranked, batch, _priority(algorithm, metrics))
+            ranked = experience.reweigh(ranked, batch, priority_in(algorithm, metrics))
         return (state, ranked), {name: x for name, x in metrics.items() if name != "priority"}
 
     carry, keys = (state, buffer if weighs else None), jax.random.split(key, experience.updates)
@@ -41,7 +41,8 @@ def learn(algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key:
     return state, ranked if weighs else buffer, metrics
 
 
-def _priority(algorithm: Algorithm, metrics: dict[str, Array]) -> Array:
+def priority_in(algorithm: Algorithm, metrics: dict[str, Array]) -> Array:
+    """How much there was to learn of each sample, [batch]. ValueError where an algorithm does not say."""
     if "priority" not in metrics:
         raise ValueError(
             f"{type(algorithm).__name__}.experience = {type(eats(algorithm)).__name__}(...): it does not say "
