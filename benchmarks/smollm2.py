@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bellmax.alignment.finding import find_policy, packaged
+from bellmax.alignment.policies import find_policy, packaged
 from bellmax.language.encoding import prompt_of
 from bellmax.language.sampler import Sampling
 from bellmax.language.writing import answer, keys_of

@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.wrappers.curious import Curious
     from bellmax.algorithms.wrappers.normalised import Normalised
     from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
+    from bellmax.alignment.choosing import best_of, judged_pairs
     from bellmax.alignment.front import align
     from bellmax.alignment.run import AlignmentRun
     from bellmax.bonuses.hashed_counts import HashedCounts
@@ -116,6 +117,7 @@ __version__ = "0.1.0"
 fuse_small_loops()  # before JAX computes anything
 
 _WHERE = {
+    "alignment.choosing": ("best_of", "judged_pairs"),
     "alignment.front": ("align",),
     "alignment.run": ("AlignmentRun",),
     "algorithms.language.dpo": ("DPO",),

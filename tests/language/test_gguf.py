@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bellmax.alignment.finding import find_policy
+from bellmax.alignment.policies import find_policy
 from bellmax.language.gguf_file import read_gguf
 from bellmax.language.weights import named
 from tests.language import tiny

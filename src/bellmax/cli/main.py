@@ -39,6 +39,7 @@ COMMANDS = {
     "simpo": "train a language model on pairs of answers, with SimPO",
     "kto": "train a language model on answers called good or bad, with KTO",
     "generate": "have a language model answer",
+    "label": "have a judge compare a language model's answers, in pairs",
     "pipeline": "SFT, a reward model and PPO on a built-in task, in minutes",
 }
 LEARNERS = ("sft", "reward", "process-reward", "ppo-lm", "rloo", "grpo", "gspo", "dpo", "orpo", "simpo", "kto")

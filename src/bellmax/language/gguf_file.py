@@ -74,11 +74,16 @@ def read_gguf(path: str | Path) -> tuple[Transformer, Tokeniser]:
     return fill(config, _renamed(weights, config, said), str(path)), _tokeniser(said, str(path))
 
 
+def _under(said: dict[str, Any], prefix: str) -> Callable[..., Any]:
+    """What the file says of one thing: get(name, default)."""
+    return lambda name, default=None: said.get(f"{prefix}.{name}", default)
+
+
 def _config(said: dict[str, Any], weights: dict[str, np.ndarray], where: str) -> ModelConfig:
     family = said.get("general.architecture")
     if family not in FAMILIES:
         raise ValueError(f"{where}: general.architecture = {family!r}: bellmax reads {', '.join(FAMILIES)}.")
-    get = lambda name, default=None: said.get(f"{family}.{name}", default)
+    get = _under(said, family)
     scaling = get("rope.scaling.type", "none")
     if "rope_freqs.weight" in weights or scaling not in ("none", "linear"):
         raise ValueError(
@@ -127,7 +132,7 @@ def _halves(x: np.ndarray, heads: int) -> np.ndarray:
 
 
 def _tokeniser(said: dict[str, Any], where: str) -> Tokeniser:
-    get = lambda name, default=None: said.get(f"tokenizer.ggml.{name}", default)
+    get = _under(said, "tokenizer.ggml")
     if get("model") != "gpt2" or get("pre", "gpt-2") not in CUTS:
         raise ValueError(
             f"{where}: its tokeniser is {get('model')!r} with {get('pre')!r}: bellmax reads gpt2 with "

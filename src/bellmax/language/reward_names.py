@@ -74,7 +74,15 @@ def find_reward(name: str) -> Callable[..., Any]:
     raise UnknownReward(f"no reward is called {name!r}: {hint}")
 
 
-def _of_module(name: str, module: str, function: str) -> Callable[..., Any]:
+def find_judge(name: str) -> Callable[..., Any]:
+    """The judge of pairs called "module:function" (see `judging.label`). Raises `UnknownReward`."""
+    module, _, function = name.strip().partition(":")
+    return _of_module(name, module, function, "judge", "prompt, a, b, principle")
+
+
+def _of_module(
+    name: str, module: str, function: str, noun: str = "reward", takes: str = "prompt, completion, row"
+) -> Callable[..., Any]:
     """A function of a module; the working directory counts as a place to look."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
@@ -83,21 +91,21 @@ def _of_module(name: str, module: str, function: str) -> Callable[..., Any]:
     except (ImportError, ValueError):
         found = False
     if not found:
-        near = difflib.get_close_matches(name, ["contains:WORD"], 1)
+        near = difflib.get_close_matches(name, ["contains:WORD"] if noun == "reward" else [], 1)
         hint = f"did you mean {near[0]!r}?" if near else "run where it lies, or install it."
-        raise UnknownReward(f"the reward {name!r}: there is no module {module!r} here or installed: {hint}")
+        raise UnknownReward(f"the {noun} {name!r}: there is no module {module!r} here or installed: {hint}")
     try:
         loaded = importlib.import_module(module)
     except Exception as error:
         raise UnknownReward(
-            f"the reward {name!r}: importing {module} fails: {type(error).__name__}: {error}"
+            f"the {noun} {name!r}: importing {module} fails: {type(error).__name__}: {error}"
         ) from error
     thing = getattr(loaded, function, None)
     if callable(thing):
         return thing
     if thing is not None:
-        raise UnknownReward(f"the reward {name!r} is {thing!r}: it must be a function of (prompt, completion, row).")
+        raise UnknownReward(f"the {noun} {name!r} is {thing!r}: it must be a function of ({takes}).")
     held = [word for word, thing in vars(loaded).items() if callable(thing)]
     near = difflib.get_close_matches(function, held, 1)
     hint = f"did you mean '{module}:{near[0]}'?" if near else "name one of its functions, as in module:function."
-    raise UnknownReward(f"the reward {name!r}: {module} has nothing called {function!r}: {hint}")
+    raise UnknownReward(f"the {noun} {name!r}: {module} has nothing called {function!r}: {hint}")
