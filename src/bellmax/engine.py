@@ -32,6 +32,7 @@ class Engine(Protocol):
     def evaluate(self, index: int, episodes: int) -> Evaluation: ...
     def sound(self) -> list[bool]: ...
     def diagnose(self, index: int) -> tuple[Any, dict[str, Any]]: ...
+    def remarks(self, rows: Sequence[dict[str, Any]]) -> list[str]: ...
     def close(self) -> None: ...
 
 
@@ -125,6 +126,9 @@ class InGraph:
         fresh, key = jax.jit(ingraph.last_batch)(algorithm, env, run)
         return diagnose(algorithm, run.state, run.buffer, fresh, key)
 
+    def remarks(self, rows: Sequence[dict[str, Any]]) -> list[str]:
+        return []
+
     def close(self) -> None:
         self._fleet.close()
 
@@ -165,6 +169,9 @@ class Hosted:
     def diagnose(self, index: int) -> tuple[Any, dict[str, Any]]:
         run = self._drive.run
         return diagnose(self.plan.algorithm, run.state, run.buffer, self._drive.window, self._drive.learn_key)
+
+    def remarks(self, rows: Sequence[dict[str, Any]]) -> list[str]:
+        return []
 
     def close(self) -> None:
         self._envs.close()

@@ -172,6 +172,8 @@ class Session:
             self.folder.append(row)
         for sink in (self.display, *self.sinks):
             sink.row(row)
+        for remark in self.engine.remarks(self.rows):
+            self.display.note(remark)
 
     def _evaluate(self) -> None:
         self._evaluated = min(self.taken)

@@ -184,3 +184,17 @@ def test_what_is_wrong_is_said_before_any_work(name, tmp_path):
     model = options.pop("model")
     with pytest.raises(kind, match=said):
         bm.align(SETTINGS["grpo"], model() if callable(model) else model, options.pop("data"), **options)
+
+
+def test_the_doctor_speaks_once_while_the_run_goes_on(capsys):
+    said = {}
+    for name, reward in (("the same", lambda prompt, completion, row: 0.5), ("e", every_e)):
+        options = {"steps": 24, "log_every": 1, "run_folder": None, "display": "lines", "track": ()}
+        run = bm.align(SETTINGS["grpo"], small_model(), TASK, reward={"r": reward}, **options)
+        said[name] = capsys.readouterr().out.splitlines()
+    lines = [number for number, line in enumerate(said["the same"]) if "groups without differences" in line]
+    assert len(lines) == 1
+    assert lines[0] < len(said["the same"]) - 3, "long before the end"
+    assert not [line for line in said["e"] if "groups without differences" in line], "the control: these rewards differ"
+    assert "compiled in" not in "".join(said["e"]), "nothing was compiled by itself"
+    assert run.timing["run"] > 0

@@ -17,6 +17,7 @@ from bellmax.drivers.evaluate import Evaluation
 from bellmax.language import encoding
 from bellmax.language.adapters import adapted
 from bellmax.language.config import ModelConfig
+from bellmax.language.doctor import diagnose
 from bellmax.language.experience import Completions
 from bellmax.language.reading import Reading
 from bellmax.language.sampler import Sampling
@@ -62,6 +63,7 @@ class Language:
             run = jax.tree.map(lambda x: jnp.asarray(x[0]), tree)
         self.source = source(plan, seed)
         self._drive = language.Drive(plan.algorithm, self.source, run)
+        self._said: set[str] = set()
         self.keep_sample: Callable[[dict[str, Any]], Any] | None = None  # where answers that may be read are kept
 
     def compile(self) -> None:
@@ -97,6 +99,12 @@ class Language:
         )
         broken = [name for name, x in metrics.items() if not np.isfinite(np.asarray(x)).all()]
         return batch, {"quantity": ", ".join(broken), "update": 0, "gradient_step": 0}
+
+    def remarks(self, rows: Sequence[dict[str, Any]]) -> list[str]:
+        """What the doctor sees in the rows of metrics and has not said yet."""
+        fresh = [finding for finding in diagnose(rows) if finding.name not in self._said]
+        self._said.update(finding.name for finding in fresh)
+        return [f"{x.name}, since step {x.since_step}: {x.what}. {x.remedy}" for x in fresh]
 
     def close(self) -> None:
         """Nothing is open."""

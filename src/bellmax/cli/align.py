@@ -65,9 +65,6 @@ def main(words: list[str], name: str) -> None:
     changed = hyperparameters.changed(getattr(parsed, type(default).__name__), default)
     with explain_interrupt(options.run_folder):
         run = align(name, data=parsed.data, hyperparameters=changed, **options.arguments)
-    if not (options.quiet or options.json):
-        for finding in run.findings:
-            print(f"{finding.name}, since step {finding.since_step}: {finding.what}. {finding.remedy}")
     if options.save:
         print(f"wrote {run.save(options.save)}")
 

@@ -38,7 +38,8 @@ class Lines:
     def compiled(self, seconds: float) -> None:
         if self._progress is not None:
             self._progress.compiled(seconds)
-        self._say(f"compiled in {duration(seconds)}")
+        if seconds >= 0.05:  # what is compiled with the first step has nothing to say here
+            self._say(f"compiled in {duration(seconds)}")
 
     def row(self, row: Mapping[str, Any]) -> None:
         progress = self._progress
@@ -74,7 +75,7 @@ def closing(summary: Mapping[str, Any]) -> str:
     speed = summary.get("steps_per_second")
     words = [f"{summary.get('steps') or 0:,} steps in {duration(summary.get('run'))}"]
     words[0] += f" ({pace(speed)})" if speed else ""
-    words += [f"{duration(summary['compile'])} compiling"] if summary.get("compile") else []
+    words += [f"{duration(summary['compile'])} compiling"] if (summary.get("compile") or 0) >= 0.05 else []
     words += [f"score {number(summary['score'])}"] if summary.get("score") is not None else []
     return f"{summary.get('status', 'finished')}: {', '.join(words)}"
 
