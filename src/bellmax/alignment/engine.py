@@ -14,7 +14,7 @@ from bellmax.alignment.plan import AlignmentPlan
 from bellmax.core import Spec
 from bellmax.drivers import language
 from bellmax.drivers.evaluate import Evaluation
-from bellmax.language import encoding
+from bellmax.language import encoding, sharding
 from bellmax.language.adapters import adapted
 from bellmax.language.config import ModelConfig
 from bellmax.language.doctor import diagnose
@@ -61,8 +61,13 @@ class Language:
             run = jax.jit(lambda key: begun(plan, key))(jax.random.key(seed))
         else:
             run = jax.tree.map(lambda x: jnp.asarray(x[0]), tree)
-        self.source = source(plan, seed)
-        self._drive = language.Drive(plan.algorithm, self.source, run)
+        place: Any = lambda batch: batch
+        if plan.devices is not None:
+            over = sharding.mesh(*plan.devices)
+            run = jax.device_put(run, sharding.of_state(run, over))
+            place = lambda batch: jax.device_put(batch, sharding.of_batch(batch, over))
+        self.source = source(plan, seed, place)
+        self._drive = language.Drive(plan.algorithm, self.source, run, place)
         self._said: set[str] = set()
         self.keep_sample: Callable[[dict[str, Any]], Any] | None = None  # where answers that may be read are kept
 
@@ -110,14 +115,15 @@ class Language:
         """Nothing is open."""
 
 
-def source(plan: AlignmentPlan, seed: int) -> Any:
-    """Where the batches of a plan come from."""
+def source(plan: AlignmentPlan, seed: int, place: Callable[[Any], Any]) -> Any:
+    """Where the batches of a plan come from; `place` puts a batch on the devices that share it."""
     materials, algorithm = plan.materials, plan.algorithm
     if not algorithm.experience.written:
         return Reading(algorithm.experience, materials.tokeniser, materials.rows, algorithm.reads, seed)
     assert materials.rewards is not None, "the front door asks for rewards"
     prompts = prompts_of(plan, materials.rows)
-    return Writing(algorithm.experience, materials.tokeniser, prompts, materials.rewards, seed, algorithm.compute.dtype)
+    dtype = algorithm.compute.dtype
+    return Writing(algorithm.experience, materials.tokeniser, prompts, materials.rewards, seed, dtype, place)
 
 
 def evaluate(plan: AlignmentPlan, model: Any, episodes: int, greedy: bool = True) -> Evaluation:

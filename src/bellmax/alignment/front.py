@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from bellmax import display as displays
 from bellmax.alignment.finding import find_materials, found_again, keep_beginning
@@ -41,6 +44,7 @@ def align(
     evaluate_every: int | None = None,
     evaluation_episodes: int = 100,
     checkpoint_every: int | None = None,
+    devices: tuple[int, int] | None = None,
     display: str = "auto",
     track: Sequence[str] = ("tensorboard",),
 ) -> AlignmentRun:
@@ -57,6 +61,8 @@ def align(
     held_out       rows to evaluate on; a built-in task brings its own
     steps          updates; left out, 3 epochs of rows that are read, or 100 updates
     log_every, evaluate_every, checkpoint_every      in updates; evaluations are greedy, 0 (the default) has none
+
+    devices        (data, model): so many share the rows of a batch, and so many of each of these the weights
 
     The rest is as in `bellmax.train`. Everything is checked before any work starts. Ctrl-C saves the run and raises
     KeyboardInterrupt; `bellmax.resume` goes on, bit for bit.
@@ -80,6 +86,7 @@ def align(
         evaluation_episodes=evaluation_episodes,
         track=tuple(track) if run_folder is not None else (),
         recipe=recipe,
+        devices=None if devices is None else tuple(devices),  # type: ignore[arg-type]
     )
     folder = None
     if run_folder is not None:
@@ -129,6 +136,11 @@ def go_on(
     return carry_out(plan, folder, displays.make(display), checkpoint)  # type: ignore[arg-type,return-value]
 
 
+def _there(devices: Sequence[int] | None) -> Any:
+    """The devices that a run had if there are as many here, else None: one does all, alike but for rounding."""
+    return tuple(devices) if devices and math.prod(devices) <= jax.device_count() else None
+
+
 def again(folder: RunFolder, reward: Any = None, steps: int | None = None) -> AlignmentPlan:
     """The plan in a run folder."""
     config = folder.config
@@ -141,5 +153,6 @@ def again(folder: RunFolder, reward: Any = None, steps: int | None = None) -> Al
         seeds=tuple(config["seeds"]),
         track=tuple(config["track"]),
         recipe=config["recipe"],
+        devices=_there(config.get("devices")),
         **{name: config[name] for name in names},
     )

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+
 from bellmax.catalogue import algorithm_name
 from bellmax.core import Frozen
 from bellmax.encode import spec_to_plain, to_plain
@@ -46,6 +48,7 @@ class AlignmentPlan:
     evaluation_episodes: int = 100  # answers to held-out prompts
     track: tuple[str, ...] = ()
     recipe: str | None = None
+    devices: tuple[int, int] | None = None  # that share the rows of a batch, that share the weights; None: one does all
     overlap: bool = False
 
     def __post_init__(self) -> None:
@@ -54,6 +57,18 @@ class AlignmentPlan:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise ValueError(f"{name} = {value!r}: give a whole number of at least {low}.")
+
+        if self.devices is not None:
+            self._check_devices(*self.devices)
+
+    def _check_devices(self, data: int, model: int) -> None:
+        if min(data, model) < 1 or data * model > jax.device_count():
+            raise ValueError(
+                f"devices = {(data, model)}: give whole numbers from 1, together {jax.device_count()} at most: so many "
+                "are there."
+            )
+        if self.num_envs % data:
+            raise ValueError(f"devices = {(data, model)}: {data} must divide the {self.num_envs} rows of a batch.")
 
     ingraph = True  # it goes on bit for bit
     driver = "language"
@@ -89,6 +104,7 @@ class AlignmentPlan:
             "num_envs": self.num_envs,
             "seeds": list(self.seeds),
             "recipe": self.recipe,
+            "devices": None if self.devices is None else list(self.devices),
             "track": list(self.track),
             "spec": spec_to_plain(spec),
         } | {name: getattr(self, name) for name in names}

@@ -29,6 +29,7 @@ class AlignOptions:
     critic: Annotated[str | None, _said("a copy of the model")] = None  # the folder of a reward model's run
     adapters: Annotated[int | None, _said("train everything")] = None  # rank of low-rank adapters
     steps: Annotated[int | None, _said(f"{EPOCHS} epochs of rows, or {DEFAULT_STEPS} updates")] = None  # updates
+    devices: Annotated[tuple[int, int] | None, _said("one does all")] = None  # that share rows, that share weights
     seed: int = 0
     evaluate_every: Annotated[int | None, _said("never")] = None  # updates between greedy evaluations
     evaluation_episodes: int = 100  # held-out prompts of an evaluation
@@ -48,7 +49,7 @@ class AlignOptions:
     @property
     def arguments(self) -> dict[str, Any]:
         """What `bellmax.align` wants to hear, by name."""
-        same = ["model", "critic", "adapters", "steps", "seed", "evaluate_every", "evaluation_episodes"]
+        same = ["model", "critic", "adapters", "devices", "steps", "seed", "evaluate_every", "evaluation_episodes"]
         same += ["log_every", "checkpoint_every", "name"]
         return {name: getattr(self, name) for name in same} | {
             "reward": list(self.reward) or None,

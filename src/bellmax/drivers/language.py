@@ -49,8 +49,9 @@ def learn(algorithm: Any, run: Run, batch: Any) -> tuple[Run, dict[str, Array]]:
 class Drive:
     """A run and its batches. `advance` goes on; `run` is what a checkpoint keeps."""
 
-    def __init__(self, algorithm: Any, source: Source, run: Run):
-        self.algorithm, self.source, self.run = algorithm, source, run
+    def __init__(self, algorithm: Any, source: Source, run: Run, place: Callable[[Any], Any] = lambda batch: batch):
+        """`place` puts a batch on the devices that share it."""
+        self.algorithm, self.source, self.run, self._place = algorithm, source, run, place
         self.batch: Any = None  # the latest
         self.samples: list[dict[str, Any]] = []  # of the latest batch: answers to be read
         self._learn = jax.jit(learn, donate_argnums=1)
@@ -64,7 +65,7 @@ class Drive:
         while total["steps"] < steps and not stop():
             served = self.source.serve(int(self.run.step), self.run.state.model)
             self.batch, self.samples = served.batch, served.samples
-            self.run, metrics = self._learn(self.algorithm, self.run, served.batch)
+            self.run, metrics = self._learn(self.algorithm, self.run, self._place(served.batch))
             if not bool(self.run.sound):
                 break
             once = {"steps": 1, "rounds": 1, "learning_rounds": 1}

@@ -6,7 +6,7 @@ it would have got.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -51,9 +51,10 @@ class Writing:
         rewards: Rewards,
         seed: int,
         dtype: str = "float32",
+        place: Callable[[Any], Any] = lambda batch: batch,
     ):
         self.experience, self.tokeniser, self.prompts = experience, tokeniser, prompts
-        self.rewards, self.seed, self.dtype = rewards, seed, jnp.dtype(dtype)
+        self.rewards, self.seed, self.dtype, self.place = rewards, seed, jnp.dtype(dtype), place
         self.width = prompt_width(
             [prompt.tokens for prompt in prompts], experience.longest, [prompt.row for prompt in prompts]
         )
@@ -76,7 +77,14 @@ class Writing:
         keys = keys_of(self.seed + 1_000_003 * attempt, step, len(repeated))
         tokens = [prompt.tokens for prompt in repeated]
         answered = answer(
-            model, self.tokeniser, tokens, keys, self.experience.sampling, width=self.width, dtype=self.dtype
+            model,
+            self.tokeniser,
+            tokens,
+            keys,
+            self.experience.sampling,
+            width=self.width,
+            dtype=self.dtype,
+            place=self.place,
         )
         return answered, self._judge(repeated, answered)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -40,9 +40,13 @@ def answer(
     *,
     width: int | None = None,
     dtype: Any = jnp.float32,
+    place: Callable[[Any], Any] = lambda batch: batch,
 ) -> Answered:
-    """Answer prompts of tokens, each with its own key [batch]; `width`: tokens that prompts are padded to."""
-    rows = prompt_rows(prompts, width)
+    """Answer prompts of tokens, each with its own key [batch]; `width`: tokens that prompts are padded to.
+
+    `place` puts arrays [batch, ...] on the devices that share them.
+    """
+    rows, keys = place((prompt_rows(prompts, width), keys))
     stops = jnp.asarray(tokeniser.stops, jnp.int32)
     if sampling.stop:
         written = _with_stop_strings(model, tokeniser, rows, keys, stops, sampling, dtype)
