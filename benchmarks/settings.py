@@ -59,3 +59,9 @@ CARTPOLE_DQN: dict[str, Any] = CARTPOLE_DQN_ZOO | {  # small, an update a step
     "warm_up": 5_000,
     "steps": 50_000,
 }
+
+LANGUAGE: dict[str, dict[str, Any]] = {  # a Llama of 4 layers, 128 wide; 64 answers of 32 tokens each
+    "grpo": {"prompts": 8, "group": 8, "new": 32, "beta": 0.04, "learning_rate": 1e-5, "warm_up": 3, "steps": 10},
+    "generate": {"prompts": 8, "group": 8, "new": 32, "warm_up": 3, "steps": 10},
+    "sft": {"batch": 16, "length": 128, "learning_rate": 1e-5, "warm_up": 3, "steps": 20},
+}

@@ -73,12 +73,13 @@ def test_what_has_no_score_shows_its_loss_and_slow_steps_their_fraction():
         shown.row({"seed": 0, "step": 100_000, "loss": 1.25, "score": 3.5, "steps_per_second": 1.4})
         shown.finish(SUMMARY | {"steps_per_second": 0.25})
 
-    _, middle, end, over = lines_of(run)
+    _, middle, end, over = lines_of(run, FACTS._replace(driver="language"))
     assert "loss     1.25" in middle
     assert "1.40 steps/s" in middle
     assert "score     3.50" in end
     assert "loss" not in end
     assert "(0.25 steps/s)" in over
+    assert "score        -" in lines_of(run)[1], "an agent's first episode may be a long one"
 
 
 def test_lines_say_what_runs_how_it_goes_and_how_it_ended():

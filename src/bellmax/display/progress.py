@@ -140,8 +140,8 @@ class Progress:
 
     @property
     def watched(self) -> tuple[str, float | None]:
-        """What to look at, and how high it is: the score, or the loss of what has no score."""
-        loss = self.metrics.get("loss")
+        """What to look at, and how high it is: the score, or the loss of a language model that nobody scores."""
+        loss = self.metrics.get("loss") if self.facts.driver == "language" else None
         return ("loss", loss) if self.score is None and loss is not None else ("score", self.score)
 
     @property
