@@ -129,6 +129,11 @@ def main(names: list[str], table: Table = POLICY) -> None:
         result = measure(name, table.rows[name])
         (RESULTS / f"learning_{name}.json").write_text(json.dumps(result, indent=1) + "\n")
         print(json.dumps(result))
+    write_table(table)
+
+
+def write_table(table: Table) -> None:
+    """All that was ever measured of the rows, from their files."""
     found = [RESULTS / f"learning_{name}.json" for name in table.rows]
     rows = [json.loads(path.read_text()) for path in found if path.exists()]
     shown = [
