@@ -118,8 +118,8 @@ LONG = {
 NOTES = (
     "On bits and on seas the score is the share of greedy episodes that reach the goal; training is their return.",
     "Scores do not depend on what else the machine does, so these rows ran beside other work.",
-    "Without hindsight one of three seeds of FetchReach learns all the same, perhaps since its goals are near enough for "
-    "an actor that is paid for its entropy. The bound comes from results with other settings.",
+    "Without hindsight one of three seeds of FetchReach learns all the same, perhaps since its goals are near enough "
+    "for an actor that is paid for its entropy. The bound comes from results with other settings.",
 )
 TABLE = Table("Replay: what it learns", SHORT | LONG, "replay_learning", "benchmarks.replay_learning", NOTES)
 
