@@ -36,7 +36,6 @@ class Row(NamedTuple):
     hyperparameters: dict[str, Any] = {}
     what: str = ""  # what the table calls it
     success: float | None = None  # the score is the share of episodes whose return is above this
-    num_envs: int | None = None
 
 
 ROWS = {
@@ -68,7 +67,6 @@ def measure(name: str, row: Row) -> dict[str, Any]:
     """Train and evaluate one row -> what the table shows of it."""
     changes = dict(row.hyperparameters)
     options: dict[str, Any] = {"steps": row.steps} if row.steps else {}
-    options |= {"num_envs": row.num_envs} if row.num_envs else {}
     algorithm: Any = row.algorithm
     if row.settings_of:
         recipe = find(row.algorithm, row.settings_of)

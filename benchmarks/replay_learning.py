@@ -58,13 +58,9 @@ def sea(size: int, bonus: bool) -> Row:
         5,
         what=title,
         success=0.5,
-        steps=sea_steps(size),
+        steps=1_000 * size,
         control=not bonus,
     )
-
-
-def sea_steps(size: int) -> int:
-    return 1_000 * size
 
 
 SHORT = {

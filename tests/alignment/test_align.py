@@ -170,6 +170,7 @@ WRONG = {
     "a model without a tokeniser": ({"model": made_model}, ValueError, "give its tokeniser"),
     "a folder that is none": ({"model": "nowhere"}, FileNotFoundError, "nowhere"),
     "steps": ({"steps": -1}, ValueError, "steps = -1"),
+    "no steps": ({"steps": 0}, ValueError, "steps = 0"),
     "a wrong hyperparameter": ({"hyperparameters": {"clipp": 0.1}}, TypeError, "did you mean 'clip'"),
     "a restricted sampler": (
         {"hyperparameters": {"experience": {"sampling": {"top_k": 3}}}}, ValueError, "top_k.*leave them out",

@@ -1,26 +1,16 @@
 """Whole runs over several devices: as on one, and going on where there are fewer."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 import bellmax as bm
 from tests.alignment.small import KEPT_QUIET, SETTINGS, TASK, small_model
-
-ROOT = Path(__file__).parents[2]
+from tests.with_devices import printed
 
 
 def test_runs_over_four_devices_are_those_on_one_and_go_on_where_there_is_one(tmp_path):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    flags |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # as all tests are
-    command = [sys.executable, "-m", "tests.alignment.over_devices", str(tmp_path)]
-    answer = subprocess.run(command, cwd=ROOT, env=os.environ | flags, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr[-3000:]
-    assert answer.stdout.strip() == "the same"
+    assert printed("tests.alignment.over_devices", 4, tmp_path) == ["the same"]
     assert json.loads((tmp_path / "sft" / "config.json").read_text())["devices"] == [2, 2]
     again = bm.resume(tmp_path / "sft", steps=5, display="quiet")
     assert again.plan.devices is None

@@ -181,7 +181,7 @@ def test_formulas_are_written_once():
     formulas = {
         "the clipped surrogate": r"jnp\.clip\([^\n]*1 ?- ?[^\n]*1 ?\+",
         "a lambda-return or GAE scan": r"scan\([^\n]*reverse=True",
-        "kl_k3": r"expm1\((\w+)\) - \1|exp\((\w+)\) - 1 - \2|exp\((\w+)\) - \3 - 1",
+        "kl_k3": r"expm1\([^\n]*\) - |exp\((\w+)\) - 1 - \1|exp\((\w+)\) - \2 - 1",
     }
     backwards = SOURCE / "algorithms" / "tabular" / "off_policy_mc_control.py"  # learns as it goes back
     for name, pattern in formulas.items():

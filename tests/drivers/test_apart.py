@@ -1,26 +1,16 @@
 """Where stored experience is kept changes nothing, and what does not fit is said before it is allocated."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
+from tests.with_devices import printed
 
 import bellmax as bm
 from bellmax import memory
 
-ROOT = Path(__file__).parents[2]
 LARGE = bm.DQN(experience=bm.Replay(100_000))  # 100,000 steps of CartPole: 40 to 60 bytes each
 
 
 def test_a_run_whose_experience_stays_with_the_host_is_the_same_bit_for_bit(tmp_path):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2", "JAX_PLATFORMS": "cpu"}
-    flags |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}  # as all tests are
-    command = [sys.executable, "-m", "tests.drivers.kept_apart", str(tmp_path)]
-    answer = subprocess.run(command, cwd=ROOT, env=os.environ | flags, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr[-3000:]
-    assert answer.stdout.strip() == "the same"
+    assert printed("tests.drivers.kept_apart", 2, tmp_path) == ["the same"]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,6 @@
 """What is learned does not depend on how many devices share the rows and the weights."""
 
 import dataclasses
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import jax
 import pytest
@@ -13,17 +9,12 @@ from jax.sharding import AbstractMesh, AxisType
 from bellmax.language import sharding
 from bellmax.language.learner import AdamW
 from tests.language import tiny
-
-ROOT = Path(__file__).parents[2]
+from tests.with_devices import printed
 
 
 def test_updates_over_four_devices_are_those_on_one():
     """Both ways at once; the model, with adapters, over four, which do not divide its two key heads."""
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    command = [sys.executable, "-m", "tests.language.over_devices"]
-    answer = subprocess.run(command, cwd=ROOT, env=os.environ | flags, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr[-3000:]
-    assert len(answer.stdout.splitlines()) == 2
+    assert len(printed("tests.language.over_devices", 4)) == 2
 
 
 def test_the_rules():

@@ -51,8 +51,8 @@ def align(
     """Train a language model -> the run.
 
     algorithm      "sft", "reward", "dpo", "grpo", "ppo-lm", ... (`bellmax algorithms` lists them), or an object
-    model          a Hugging Face folder; a run, or its folder; a Transformer, with `tokeniser`; to begin from nothing
-                   on a built-in task a ModelConfig, or "tiny"
+    model          a Hugging Face folder, a .gguf file or "smollm2"; a run, or its folder; a Transformer, with
+                   `tokeniser`; to begin from nothing on a built-in task a ModelConfig, or "tiny"
     data           a .jsonl or .parquet file, rows (dicts), or the name of a built-in task ("reverse")
     reward         a function of (prompt, completion, row), its name, a trained reward model's run, or several in a
                    dict: {name: function} or {name: (function, weight)}; a built-in task brings its own
@@ -61,7 +61,6 @@ def align(
     held_out       rows to evaluate on; a built-in task brings its own
     steps          updates; left out, 3 epochs of rows that are read, or 100 updates
     log_every, evaluate_every, checkpoint_every      in updates; evaluations are greedy, 0 (the default) has none
-
     devices        (data, model): so many share the rows of a batch, and so many of each of these the weights
 
     The rest is as in `bellmax.train`. Everything is checked before any work starts. Ctrl-C saves the run and raises
@@ -70,11 +69,10 @@ def align(
     use_cache()
     shown = displays.make(display)
     chosen, recipe_steps = _chosen(algorithm, data)
-    recipe = f"{algorithm_name(type(chosen))} on {data}" if recipe_steps else None
     chosen = configured(chosen, dict(hyperparameters or {}))
     materials = find_materials(chosen, model, data, reward, tokeniser, critic, adapters, held_out)
     _can_be_evaluated(chosen, materials, evaluate_every)
-    length = steps or recipe_steps or default_steps(chosen, len(materials.rows))
+    length = recipe_steps or default_steps(chosen, len(materials.rows)) if steps is None else steps
     plan = AlignmentPlan(
         algorithm=resolve(chosen, length),
         materials=materials,
@@ -85,15 +83,19 @@ def align(
         evaluate_every=evaluate_every or 0,
         evaluation_episodes=evaluation_episodes,
         track=tuple(track) if run_folder is not None else (),
-        recipe=recipe,
+        recipe=f"{algorithm_name(type(chosen))} on {data}" if recipe_steps else None,
         devices=None if devices is None else tuple(devices),  # type: ignore[arg-type]
     )
-    folder = None
-    if run_folder is not None:
-        title = name or f"{algorithm_name(type(chosen))}-{materials.data_name}"
-        folder = RunFolder.create(run_folder, title, stamp=name is None)
-        keep_beginning(folder.path, plan)
-    return carry_out(plan, folder, shown)  # type: ignore[arg-type,return-value]
+    return carry_out(plan, _made_folder(run_folder, name, plan), shown)  # type: ignore[arg-type,return-value]
+
+
+def _made_folder(root: str | Path | None, name: str | None, plan: AlignmentPlan) -> RunFolder | None:
+    """A new run folder in `root`, with what the run begins with; None where nothing is to be kept."""
+    if root is None:
+        return None
+    folder = RunFolder.create(root, name or f"{plan.algorithm_name}-{plan.env_name}", stamp=name is None)
+    keep_beginning(folder.path, plan)
+    return folder
 
 
 def _chosen(algorithm: Any, data: Any) -> tuple[Any, int | None]:
