@@ -90,6 +90,7 @@ HEALTHY = {
     "a score without gold that falls": ill(**{"score": 0.9 - 0.6 * TIME, "gold/human": 0.9 - 0.6 * TIME}),
     "one bad row": ill(ended=np.where(np.arange(ROWS) == 60, 0.0, 0.97), kl=5 * TIME + 100 * (np.arange(ROWS) == 40)),
     "SFT": history(loss=3 - TIME, entropy=2 - 0.5 * TIME),
+    "SFT, by heart": history(loss=3 * np.exp(-6 * TIME), entropy=2 * np.exp(-6 * TIME)),
     "nothing": [],
     "too short to say": ill(ended=np.zeros(ROWS))[:7],
     "bad at first": ill(ended=0.2 + late(0.7, start=20)),

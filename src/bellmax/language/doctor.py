@@ -116,9 +116,9 @@ def _exploding_kl(rows: Sequence[Row]) -> Finding | None:
 
 
 def _collapsed_entropy(rows: Sequence[Row], best: float | None) -> Finding | None:
-    (entropy,) = courses(rows, "entropy")
-    if entropy is None or _solved(rows, best):
-        return None
+    entropy, score = courses(rows, "entropy", "score")
+    if entropy is None or score is None or _solved(rows, best):
+        return None  # without a score nothing is drawn: where texts are given, to become certain of them is the aim
     since = _since(entropy, entropy.mean < COLLAPSED * entropy.mean[0])
     what = f"the entropy has fallen from {entropy.mean[0]:.3g} to {entropy.mean[-1]:.3g} nats a token; the score is low"
     remedy = "lower `learning_rate`, raise `kl_weight`, or widen `clip_high` (0.28) so that rare tokens can grow"
