@@ -10,8 +10,8 @@ ROOT = Path(__file__).parents[1]
 
 def printed(module, devices, *words):
     """What `python -m MODULE WORDS` prints with so many virtual devices, compiled as quickly as all tests are."""
-    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", "JAX_PLATFORMS": "cpu"}
-    flags |= {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+    several = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}".strip()
+    flags = {"XLA_FLAGS": several, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     command = [sys.executable, "-m", module, *map(str, words)]
     answer = subprocess.run(command, cwd=ROOT, env=os.environ | flags, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr[-3000:]
