@@ -1,8 +1,9 @@
 """Do the learners of language models learn? `python -m benchmarks.language_learning [ROW ...] [--seeds N]`
 
 A model of 0.8 million weights is shown right answers to a built-in task until it can do some, and then learns from
-rewards of its own answers with the recipe: 150 updates of 256 answers, in addition 300 of 512. The score is the share of 256 held-out prompts that are answered
-rightly, greedily; the controls are the model before, and the same training with rewards drawn by chance.
+rewards of its own answers with the recipe: 150 updates of 256 answers, in addition 300 of 512. The score is the share
+of 256 held-out prompts that are answered rightly, greedily; the controls are the model before, and the same training
+with rewards drawn by chance.
 Results go to docs/results/language_learning_ROW.json as they come, all of them to docs/results/language_learning.md.
 """
 
