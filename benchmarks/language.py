@@ -40,14 +40,14 @@ NOTES = (
 )
 
 
-def folder() -> str:
-    """A model with new weights, as both read it."""
+def folder(alphabet: str = string.printable) -> str:
+    """A model with new weights, a token for each of these characters, as both read it."""
     import jax
 
     from bellmax import ModelConfig, Tokeniser, Transformer
     from bellmax.language.folder import write_model
 
-    tokeniser = Tokeniser.characters(string.printable)
+    tokeniser = Tokeniser.characters(alphabet)
     model = Transformer(jax.random.key(0), ModelConfig(tokeniser.vocabulary, width=128, layers=4, heads=4))
     path = Path(tempfile.mkdtemp()) / "model"
     tokeniser.write(path)

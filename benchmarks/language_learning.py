@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from bellmax.report import write_result
 
 RESULTS = Path("docs/results")
 PROMPTS = 256  # held out
+KL = 3.0  # nats an answer: what the controller is to hold
 
 
 class Row(NamedTuple):
@@ -31,16 +33,21 @@ class Row(NamedTuple):
     algorithm: str
     task: str
     shown: int  # updates of supervised training before
-    least: float  # the share that counts as reached; for a control, what may be gained at most
-    shuffled: bool = False
+    least: float  # see `goal`
+    goal: str = "reaches"  # the share `least`; "gains" so much; "stays", gains less; "settles", within so much of `KL`
+    how: Mapping[str, Any] = {}  # hyperparameters that are not the recipe's
 
 
+SHOWN = {"reverse": (220, 0.95), "copy": (60, 0.95), "sort": (150, 0.95), "addition": (800, 0.9)}
 ROWS = {
     f"{algorithm}-{task}": Row(algorithm, task, shown, least)
     for algorithm in ("grpo", "ppo-lm")
-    for task, shown, least in (("reverse", 150, 0.95), ("copy", 60, 0.95), ("sort", 150, 0.95), ("addition", 800, 0.9))
+    for task, (shown, least) in SHOWN.items()
 }
-ROWS |= {f"{name}-shuffled": row._replace(least=0.05, shuffled=True) for name, row in ROWS.items() if "rev" in name}
+ROWS |= {f"{name}-shuffled": row._replace(least=0.05, goal="stays") for name, row in ROWS.items() if "rev" in name}
+ROWS |= {f"{name}-reverse": Row(name, "reverse", 220, 0.05, "gains") for name in ("dpo", "orpo")}
+ROWS["ppo-lm-controller"] = Row("ppo-lm", "reverse", 220, 0.1, "settles", {"target_kl": KL, "kl_weight": 0.5})
+TARGETS = {"reaches": ">= {}", "gains": "gains >= {}", "stays": "gains < {}", "settles": f"KL of {KL} within {{:.0%}}"}
 
 
 def by_chance(prompt: Any, completion: str, row: Any) -> float:
@@ -50,24 +57,34 @@ def by_chance(prompt: Any, completion: str, row: Any) -> float:
 
 def measure(name: str, row: Row, seeds: int) -> dict[str, Any]:
     """Train and evaluate one row -> what the table shows of it."""
-    before, after, seconds = [], [], []
+    before, after, seconds, strays = [], [], [], []
     for seed in range(seeds):
-        first = bm.align("sft", "tiny", row.task, steps=row.shown, seed=seed, run_folder=None, display="lines")
-        reward = {"by chance": by_chance} if row.shuffled else None
-        run = bm.align(row.algorithm, first, row.task, seed=seed, reward=reward, run_folder=None, display="lines")
+        common: dict[str, Any] = {"seed": seed, "run_folder": None, "display": "lines"}
+        first = bm.align("sft", "tiny", row.task, steps=row.shown, **common)
+        paid = {"reward": {"by chance": by_chance}} if row.goal == "stays" else {}
+        run = bm.align(row.algorithm, first, row.task, hyperparameters=dict(row.how), **paid, **common)
         before.append(evaluate(first.plan, first.model, PROMPTS).mean)
         after.append(evaluate(first.plan, run.model, PROMPTS).mean)  # by what is right, whatever was paid for
         seconds.append(run.timing["run"])
+        if row.goal == "settles":
+            kl = [one["kl"] for one in run.metrics]
+            strays.append(abs(float(np.mean(kl[-len(kl) // 3 :])) / KL - 1))  # of the last third of the run
     gained = float(np.median(after) - np.median(before))
-    met = gained < row.least if row.shuffled else float(np.median(after)) >= row.least
+    met = {
+        "reaches": float(np.median(after)) >= row.least,
+        "gains": gained >= row.least,
+        "stays": gained < row.least,
+        "settles": bool(strays) and max(strays) <= row.least,
+    }
+    ends = {"stays": ", rewards by chance", "settles": f", KL of the last third off by {max(strays, default=0):.1%}"}
     return {
-        "what": f"{row.algorithm} on {row.task}" + (", rewards by chance" if row.shuffled else ""),
+        "what": f"{row.algorithm} on {row.task}" + ends.get(row.goal, ""),
         "updates": run.plan.steps,
         "seeds": f"0-{seeds - 1}",
         "before": " ".join(f"{x:.2f}" for x in before),
         "after": " ".join(f"{x:.2f}" for x in after),
-        "target": f"gains < {row.least}" if row.shuffled else f">= {row.least}",
-        "met": bool(met),
+        "target": TARGETS[row.goal].format(row.least),
+        "met": bool(met[row.goal]),
         "seconds": round(float(np.mean(seconds))),
     }
 

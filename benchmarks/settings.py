@@ -65,3 +65,6 @@ LANGUAGE: dict[str, dict[str, Any]] = {  # a Llama of 4 layers, 128 wide; 64 ans
     "generate": {"prompts": 8, "group": 8, "new": 32, "warm_up": 3, "steps": 10},
     "sft": {"batch": 16, "length": 128, "learning_rate": 1e-5, "warm_up": 3, "steps": 20},
 }
+LANGUAGE_MEMORY: dict[str, Any] = {  # the same Llama with many symbols and long texts
+    "what": "sft", "batch": 8, "length": 1_024, "learning_rate": 1e-5, "warm_up": 1, "steps": 2, "vocabulary": 49_152,
+}  # fmt: skip
