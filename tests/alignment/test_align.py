@@ -1,5 +1,7 @@
 """The front door of language models: it learns, says what is wrong before any work, and goes on bit for bit."""
 
+import dataclasses
+import datetime
 import json
 
 import jax
@@ -7,9 +9,11 @@ import numpy as np
 import pytest
 
 import bellmax as bm
+from bellmax.alignment import front
 from bellmax.cli.main import main
 from bellmax.language.tasks import Copy
 from bellmax.language.transformer import Transformer
+from bellmax.runs import RunFolder
 from tests.alignment.small import KEPT_QUIET, SETTINGS, SHAPE, TASK, TOKENISER, every_e, made_model, small_model
 
 
@@ -115,6 +119,23 @@ def test_a_task_with_sizes_of_its_own_is_found_again(tmp_path):
     assert again.plan.materials.task == task != Copy()
     assert [dict(row) for row in again.plan.materials.rows] == [dict(row) for row in run.plan.materials.rows]
     assert len(run.plan.materials.rows[0]["prompt"]) == 3
+
+
+def test_a_run_that_goes_on_another_day_reads_what_it_read(tmp_path):
+    """Some templates write the date: it is that of the run's first day, and today's only for what is asked today."""
+    dated = dataclasses.replace(TOKENISER, template="{{ strftime_now('%Y-%m-%d') }}")
+    rows = [{"prompt": "a=", "completion": "b"}] * 8
+    bm.align(
+        SETTINGS["sft"], small_model(), rows, tokeniser=dated, steps=1, run_folder=tmp_path, name="d", **KEPT_QUIET
+    )
+    folder, today = RunFolder.open(tmp_path / "d"), f"{datetime.date.today()}"
+    assert front.again(folder).materials.tokeniser.chat.render([]) == folder.config["model"]["now"][:10] == today
+    config = folder.config
+    config["model"]["now"] = "2020-02-29T12:00:00"
+    folder.write_config(config)
+    again = bm.load(tmp_path / "d")
+    assert again.plan.materials.tokeniser.chat.render([]) == "2020-02-29"
+    assert again.tokeniser.chat.render([]) == today
 
 
 def test_a_function_cannot_be_found_again_and_is_asked_for(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ def find_materials(
     return Materials(
         model=begin,
         model_name=model_name,
-        tokeniser=chosen,
+        tokeniser=dataclasses.replace(chosen, now=datetime.datetime.now()),
         rows=rows,
         data_name=data_name,
         held_out=others,
@@ -186,7 +187,7 @@ def found_again(path: Path, config: Mapping[str, Any], algorithm: Any, reward: A
     return Materials(
         model=_config(where / "model.json"),
         model_name=config["model"]["name"],
-        tokeniser=Tokeniser.read(where),
+        tokeniser=dataclasses.replace(Tokeniser.read(where), now=_date(config["model"].get("now"))),
         rows=_rows(where / "rows.jsonl"),
         data_name=data,
         held_out=_rows(where / "held_out.jsonl"),
@@ -196,6 +197,10 @@ def found_again(path: Path, config: Mapping[str, Any], algorithm: Any, reward: A
         critic=critic,
         adapters=config["model"]["adapters"],
     )
+
+
+def _date(text: str | None) -> datetime.datetime | None:
+    return None if text is None else datetime.datetime.fromisoformat(text)
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,7 +97,11 @@ class AlignmentPlan:
         return {
             "family": "language",
             "algorithm": to_plain(self.algorithm),
-            "model": {"name": materials.model_name, "adapters": materials.adapters},
+            "model": {
+                "name": materials.model_name,
+                "adapters": materials.adapters,
+                "now": _iso(materials.tokeniser.now),
+            },
             "environment": {"name": materials.data_name, "task": _task(materials.task), "again": True},
             "critic": materials.critic is not None,
             "rewards": None if materials.reward_names is None else dict(materials.reward_names),
@@ -108,6 +113,10 @@ class AlignmentPlan:
             "track": list(self.track),
             "spec": spec_to_plain(spec),
         } | {name: getattr(self, name) for name in names}
+
+
+def _iso(now: datetime.datetime | None) -> str | None:
+    return None if now is None else now.isoformat()
 
 
 def _task(task: Any) -> Any:

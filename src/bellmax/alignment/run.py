@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -67,8 +68,8 @@ class AlignmentRun:
 
     @property
     def tokeniser(self) -> Tokeniser:
-        """Text to tokens and back."""
-        return self.plan.materials.tokeniser
+        """Text to tokens and back; what the run read is as of the day it began, what is asked now as of today."""
+        return dataclasses.replace(self.plan.materials.tokeniser, now=None)
 
     @property
     def model(self) -> Any:

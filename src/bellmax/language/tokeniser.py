@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import json
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ class Tokeniser:
     pad: int | None = None  # for other programs; here `segments` say what is padding
     template: str | None = None  # how messages become text
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # the rest of tokenizer_config.json
+    now: datetime.datetime | None = None  # the present to templates that write the date; None: whenever they are used
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stops", tuple(dict.fromkeys((self.end, *self.stops))))
@@ -53,7 +55,7 @@ class Tokeniser:
     def chat(self) -> Chat | None:
         """The chat template; None if there is none. ValueError if it is not one."""
         begin, end = _content(self.settings.get("bos_token")), self.rules.id_to_token(self.end)
-        return None if self.template is None else Chat(self.template, begin, end)
+        return None if self.template is None else Chat(self.template, begin, end, self.now)
 
     def encode(self, text: str, *, begin: bool = False) -> list[int]:
         """The tokens of a text, none added; with `begin`, behind the begin token, where the model wants one.
