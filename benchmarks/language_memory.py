@@ -44,7 +44,7 @@ def main() -> None:
         job = JOB | {"folder": folder(symbols), "rows": texts, "seed": 0}
         ours = measure(COMMAND, job, COLD, limit=900)
         say(f"bellmax: {ours['peak_bytes'] / 1e9:.2f} GB")
-        theirs = ask(TRL, "trl_language", job, "2 torch threads")
+        theirs = ask(TRL, "trl_language", job, "2 torch threads", limit=1800)
     peaks = ([ours["peak_bytes"] / 1e9], [theirs["peak_bytes"] / 1e9])
     speeds = ([ours["steps_per_second"]], [theirs["steps_per_second"]])
     table = [
