@@ -34,16 +34,17 @@ def speed(job: dict[str, Any]) -> dict[str, Any]:
 
     algorithm, env = made(job), find(job["env"])
     key = jax.random.key(job["seed"])
-    rounds = lambda steps: steps // algorithm.experience.length
+    num_envs = job.get("num_envs", 1)
+    rounds = lambda steps: steps // (algorithm.experience.length * num_envs)
     if not hasattr(env, "vector"):
-        run = jax.jit(ingraph.start, static_argnums=3)(algorithm, env, key, 1)
+        run = jax.jit(ingraph.start, static_argnums=3)(algorithm, env, key, num_envs)
         run, _ = ingraph.advance(algorithm, env, run, rounds(job["warm_up"]), 10**9)
         jax.block_until_ready(run.state)
         start = time.perf_counter()
         run, total = ingraph.advance(algorithm, env, run, rounds(job["steps"]), 10**9)
         jax.block_until_ready(run.state)
     else:
-        drive = Drive(algorithm, env.vector(1, job["seed"]), key, overlap=job.get("overlap", False))
+        drive = Drive(algorithm, env.vector(num_envs, job["seed"]), key, overlap=job.get("overlap", False))
         drive.advance(rounds(job["warm_up"]), 10**9)
         start = time.perf_counter()
         total = drive.advance(rounds(job["steps"]), 10**9)
@@ -86,7 +87,8 @@ def made(job: dict[str, Any]) -> Any:
     """The settings of benchmarks/settings.py in bellmax's words."""
     from bellmax import DQN, SAC, EpsilonGreedy, Replay
 
-    experience = Replay(job["capacity"], job["batch"], length=job["length"], updates=job["updates"], start=job["start"])
+    same = {name: job[name] for name in ("batch", "length", "updates", "start", "frames") if name in job}
+    experience = Replay(job["capacity"], **same)
     same = {"experience": experience, "hidden": tuple(job["hidden"]), "learning_rate": job["learning_rate"]}
     if job["algorithm"] == "sac":
         return SAC(**same, critic_learning_rate=job["learning_rate"])

@@ -1,8 +1,8 @@
 """SAC and DQN beside Stable-Baselines3, SBX and Rejax: `python -m benchmarks.replay`.
 
-Parts: sac (Pendulum-v1, one update a step), dqn (CartPole-v1 in the graph and hosted), solve (steps until CartPole-v1
-is solved, with the recipes). Each has a table of its own, docs/results/replay_PART.md; `--only PART...` measures some
-of them, `--quick` prints its rows and writes nothing.
+Parts: sac (Pendulum-v1, one update a step), dqn (CartPole-v1 in the graph and hosted), pixels (DQN on 8 games of Pong),
+solve (steps until CartPole-v1 is solved, with the recipes). Each has a table of its own, docs/results/replay_PART.md;
+`--only PART...` measures some of them, `--quick` prints its rows and writes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.ours import COLD, PYTHON
 from benchmarks.peers import REJAX, SB3, Peer, ask, fastest
 from benchmarks.process import Answer, alone, interleave, measure, say
 from benchmarks.report import Row, Target
-from benchmarks.settings import CARTPOLE_DQN, CARTPOLE_DQN_ZOO, PENDULUM_SAC, SAC_PRODUCTS, SOLVED
+from benchmarks.settings import CARTPOLE_DQN, CARTPOLE_DQN_ZOO, PENDULUM_SAC, PONG_DQN, SAC_PRODUCTS, SOLVED
 
 TITLE = "Replay: SAC and DQN, speed and steps to solve"
 COMMAND = [*PYTHON, "-m", "benchmarks.ours_replay"]
@@ -84,6 +84,19 @@ def dqn(plan: Plan) -> Measured:
     return [beside_rejax, row(answers, hosted, SB3, Target("ratio", ">=", 5))], answers
 
 
+def pixels(plan: Plan) -> Measured:
+    """Eight games of Pong: play, store, sample, and an update every 4 steps of all of them."""
+    game, name = "PongNoFrameskip-v4", "DQN on pixels, 8 games"
+    contestants = {
+        name: mine(plan, PONG_DQN, game),
+        f"{name}, overlapped": mine(plan, PONG_DQN, game, overlap=True),
+        SB3.title: theirs(plan, SB3, PONG_DQN, game),
+    }
+    answers = interleave(contestants, plan.repeats)
+    overlapped = row(answers, f"{name}, overlapped", SB3, None)
+    return [row(answers, name, SB3, Target("ratio", ">=", 3)), overlapped], answers
+
+
 def solve(plan: Plan) -> Measured:
     """Steps until the greedy mean of 100 episodes is 475, a seed that never gets there counting as infinity."""
     rows, answers = [], {}
@@ -122,7 +135,7 @@ def speeds(answers: list[Answer]) -> list[float]:
     return [answer["steps_per_second"] for answer in answers]
 
 
-PARTS = {part.__name__: part for part in (sac, dqn, solve)}
+PARTS = {part.__name__: part for part in (sac, dqn, pixels, solve)}
 
 
 def main() -> None:

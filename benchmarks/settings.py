@@ -60,6 +60,23 @@ CARTPOLE_DQN: dict[str, Any] = CARTPOLE_DQN_ZOO | {  # small, an update a step
     "steps": 50_000,
 }
 
+PONG_DQN: dict[str, Any] = {  # pixels: 8 games of ALE, Nature's network, an update every 4 steps of all of them
+    "algorithm": "dqn",
+    "num_envs": 8,
+    "frames": 4,
+    "capacity": 10_000,
+    "batch": 32,
+    "hidden": [512],
+    "learning_rate": 1e-4,
+    "length": 4,
+    "updates": 1,
+    "start": 1_000,
+    "target_every": 250,
+    "epsilon": 0.05,
+    "warm_up": 3_200,
+    "steps": 9_600,
+}
+
 LANGUAGE: dict[str, dict[str, Any]] = {  # a Llama of 4 layers, 128 wide; 64 answers of 32 tokens each
     "grpo": {"prompts": 8, "group": 8, "new": 32, "beta": 0.04, "learning_rate": 1e-5, "warm_up": 3, "steps": 10},
     "generate": {"prompts": 8, "group": 8, "new": 32, "warm_up": 3, "steps": 10},

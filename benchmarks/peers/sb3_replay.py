@@ -50,6 +50,8 @@ def model(job: dict[str, Any]) -> Any:
         "seed": job["seed"],
         "device": "cpu",
     }
+    if job.get("frames"):
+        return pixels(library, job, same)
     env = gym.make(job["env"])
     if job["algorithm"] == "sac":
         return library.SAC("MlpPolicy", env, **same)
@@ -57,6 +59,20 @@ def model(job: dict[str, Any]) -> Any:
     period = max(job["target_every"] * job["length"] // job["updates"], 1)
     epsilon = {"exploration_initial_eps": job["epsilon"], "exploration_final_eps": job["epsilon"]}
     return library.DQN("MlpPolicy", env, target_update_interval=period, **epsilon, **same)
+
+
+def pixels(library: Any, job: dict[str, Any], same: dict[str, Any]) -> Any:
+    """DQN as its zoo runs it on Atari: games side by side in one process, four frames, Nature's network."""
+    from stable_baselines3.common.env_util import make_atari_env
+    from stable_baselines3.common.vec_env import VecFrameStack
+
+    gym.register_envs(import_module("ale_py"))
+    games = make_atari_env(job["env"], n_envs=job["num_envs"], seed=job["seed"])
+    same["policy_kwargs"] = {"net_arch": []}  # one layer of 512 is in its NatureCNN
+    epsilon = {"exploration_initial_eps": job["epsilon"], "exploration_final_eps": job["epsilon"]}
+    period = job["target_every"] * job["length"] * job["num_envs"]
+    games = VecFrameStack(games, n_stack=job["frames"])
+    return library.DQN("CnnPolicy", games, target_update_interval=period, **epsilon, **same)
 
 
 if __name__ == "__main__":
