@@ -85,7 +85,9 @@ if TYPE_CHECKING:
     from bellmax.bonuses.icm import ICM
     from bellmax.bonuses.rnd import RND
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
+    from bellmax.data.collecting import collect
     from bellmax.experience import (
+        Dataset,
         Episodes,
         Equal,
         Hindsight,
@@ -197,7 +199,9 @@ _WHERE = {
     "algorithms.wrappers.normalised": ("Normalised",),
     "algorithms.wrappers.scaled_rewards": ("ScaledRewards",),
     "core": ("Algorithm", "Decision", "Env", "Outcome", "Spec", "Transition"),
+    "data.collecting": ("collect",),
     "experience": (
+        "Dataset",
         "Episodes",
         "Equal",
         "Hindsight",
