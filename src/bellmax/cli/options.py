@@ -29,9 +29,7 @@ class Options:
     normalise: bool = False  # standardise observations
     scale_rewards: bool = False  # divide rewards by the deviation of the return
     set: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="KEY=VALUE")] = ()  # an option of the environment
-    evaluate_every: Annotated[int | None, _said("never; with --data a tenth of the run")] = (
-        None  # steps between greedy evaluations
-    )
+    evaluate_every: Annotated[int | None, _said("never; with --data run / 10")] = None  # steps between evaluations
     evaluation_episodes: int = 100  # episodes of an evaluation
     log_every: Annotated[int | None, _said("a hundredth of the run")] = None  # steps between rows of metrics
     checkpoint_every: Annotated[int | None, _said("a tenth of the run")] = None  # steps between checkpoints

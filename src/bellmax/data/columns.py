@@ -60,7 +60,7 @@ def transitions(columns: Columns, spec: Spec, source: str) -> Transition:
     given = any(name.partition("/")[0] == "next_obs" for name in columns)
     next_obs = _tree(columns, spec.obs, "next_obs", count, source) if given else jax.tree.map(_following, obs)
     ones, discount = np.ones(count, np.float32), np.float32(~terminated)
-    steps: Any = Transition(*[obs, action, reward, discount, last, next_obs], {}, ones)  # type: ignore[arg-type]
+    steps: Any = Transition._make([obs, action, reward, discount, last, next_obs, {}, ones])
     return of_spec(steps if given else _without_cuts(steps), spec, source)
 
 

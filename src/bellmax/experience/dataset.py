@@ -63,7 +63,7 @@ class Dataset(Experience):
     def sample(self, buffer: Log, fresh: Transition, key: Array) -> Transition:
         count = buffer.steps.reward.shape[0]
         rows = jax.random.randint(key, (self.batch,), 0, count) + jnp.arange(self.n)[:, None]
-        batch = jax.tree.map(lambda x: x[jnp.minimum(rows, count - 1)], buffer.steps)
+        batch = jax.tree.map(lambda x: jnp.asarray(x)[jnp.minimum(rows, count - 1)], buffer.steps)
         clock = jnp.full(batch.reward.shape, jnp.float32(buffer.learned))
         batch = ring.within_episode(batch)._replace(extras={**batch.extras, "steps": clock})
         return batch if self.pad == "behind" else shifted(batch)
