@@ -1,4 +1,4 @@
-"""Behaviour cloning (Pomerleau, 1991), https://doi.org/10.1162/neco.1991.3.1.88: supervised learning of what was chosen.
+"""Behaviour cloning (Pomerleau, 1991), https://doi.org/10.1162/neco.1991.3.1.88: learning what was chosen.
 
     descend  E[ -log pi(A|S) ]  over logged steps
 
