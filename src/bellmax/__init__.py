@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from bellmax.algorithms.language.rloo import RLOO
     from bellmax.algorithms.language.sft import SFT
     from bellmax.algorithms.language.simpo import SimPO
+    from bellmax.algorithms.offline.bc import BC
+    from bellmax.algorithms.offline.cql import CQL
+    from bellmax.algorithms.offline.iql import IQL
+    from bellmax.algorithms.offline.td3_bc import TD3BC
     from bellmax.algorithms.policy.a2c import A2C
     from bellmax.algorithms.policy.ppo import PPO
     from bellmax.algorithms.policy.recurrent_ppo import RecurrentPPO
@@ -85,7 +89,9 @@ if TYPE_CHECKING:
     from bellmax.bonuses.icm import ICM
     from bellmax.bonuses.rnd import RND
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
+    from bellmax.data.collecting import collect
     from bellmax.experience import (
+        Dataset,
         Episodes,
         Equal,
         Hindsight,
@@ -170,6 +176,10 @@ _WHERE = {
     "algorithms.bandits.thompson": ("ThompsonSampling",),
     "algorithms.bandits.ucb": ("UCB",),
     "algorithms.bandits.ucb_tuned": ("UCBTuned",),
+    "algorithms.offline.bc": ("BC",),
+    "algorithms.offline.cql": ("CQL",),
+    "algorithms.offline.iql": ("IQL",),
+    "algorithms.offline.td3_bc": ("TD3BC",),
     "algorithms.policy.a2c": ("A2C",),
     "algorithms.policy.ppo": ("PPO",),
     "algorithms.policy.recurrent_ppo": ("RecurrentPPO",),
@@ -197,7 +207,9 @@ _WHERE = {
     "algorithms.wrappers.normalised": ("Normalised",),
     "algorithms.wrappers.scaled_rewards": ("ScaledRewards",),
     "core": ("Algorithm", "Decision", "Env", "Outcome", "Spec", "Transition"),
+    "data.collecting": ("collect",),
     "experience": (
+        "Dataset",
         "Episodes",
         "Equal",
         "Hindsight",

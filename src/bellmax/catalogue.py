@@ -59,6 +59,10 @@ ALGORITHMS = {
     "redq": "bellmax.algorithms.control.redq:REDQ",
     "droq": "bellmax.algorithms.control.droq:DroQ",
     "crossq": "bellmax.algorithms.control.crossq:CrossQ",
+    "bc": "bellmax.algorithms.offline.bc:BC",
+    "td3-bc": "bellmax.algorithms.offline.td3_bc:TD3BC",
+    "cql": "bellmax.algorithms.offline.cql:CQL",
+    "iql": "bellmax.algorithms.offline.iql:IQL",
 }
 
 SUMMARIES = {
@@ -111,6 +115,10 @@ SUMMARIES = {
     "redq": "SAC with ten critics and twenty updates a step (Chen et al., 2021)",
     "droq": "SAC with dropout critics and twenty updates a step (Hiraoka et al., 2022)",
     "crossq": "SAC without target networks, by batch normalisation (Bhatt et al., 2024)",
+    "bc": "Behaviour cloning: what was done, from logged data (Pomerleau, 1991)",
+    "td3-bc": "TD3 from logged data that stays near what was done (Fujimoto & Gu, 2021)",
+    "cql": "SAC from logged data that mistrusts what was not done (Kumar et al., 2020)",
+    "iql": "Values of the best actions in logged data, without asking for others (Kostrikov et al., 2022)",
 }
 
 LANGUAGE = {

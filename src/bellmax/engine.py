@@ -52,6 +52,10 @@ def engine(plan: Plan, tree: Any = None, sessions: int = 0, say: Say = _silent) 
         from bellmax.alignment.engine import Language
 
         return Language(plan, tree)  # type: ignore[arg-type]
+    if plan.driver == "offline":
+        from bellmax.data.engine import Offline
+
+        return Offline(plan, tree, say)
     return InGraph(plan, tree, say) if plan.ingraph else Hosted(plan, tree, sessions, say)
 
 
@@ -62,7 +66,11 @@ def template(plan: Plan, spec: Spec) -> Any:
         from bellmax.alignment.engine import template as of_language
 
         return of_language(plan)  # type: ignore[arg-type]
-    if plan.ingraph:
+    if plan.driver == "offline":
+        from bellmax.data.engine import template as of_logged
+
+        run = of_logged(plan.algorithm, spec)
+    elif plan.ingraph:
         run = jax.eval_shape(lambda key: ingraph.start(plan.algorithm, plan.env, key, plan.num_envs), key)
     else:
         run = jax.eval_shape(lambda key: fused.start(plan.algorithm, spec, key), key)

@@ -26,7 +26,7 @@ def load(
         from bellmax.alignment.loading import load as load_language
 
         return load_language(path, checkpoint=checkpoint)  # type: ignore[return-value]
-    plan = planned(folder.config, algorithm, env)
+    plan = planned(folder.config, algorithm, env, goes_on=False)
     spec = spec_from_plain(folder.config["spec"])
     if folder.children:
         trees, metas = zip(*(read(child, planned(child.config, algorithm, env), spec) for child in folder.children))

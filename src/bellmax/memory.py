@@ -12,6 +12,7 @@ import jax
 from bellmax.core import Spec
 from bellmax.drivers import fused
 from bellmax.drivers.learn import eats
+from bellmax.experience.ring import size_in_bytes
 from bellmax.plan import Plan
 
 WORTH_SAYING = 100e6  # bytes
@@ -59,6 +60,15 @@ def find_room(plan: Plan, spec: Spec, say: Callable[[str], Any]) -> Any:
         f"experience.capacity = {getattr(eats(plan.algorithm), 'capacity', 0):,}: it takes {_size(needed)} for "
         f"{len(plan.seeds)} seed(s) and this machine has {_size(there)}; {remedy}."
     )
+
+
+def find_room_for(log: Any, say: Callable[[str], Any]) -> None:
+    """Says what logged steps will take on the device, if it is much; ValueError if there is no room for them."""
+    needed, there = size_in_bytes(log), device_bytes()
+    if needed > there:
+        raise ValueError(f"data: they take {_size(needed)} and the device has {_size(there)}; give fewer steps.")
+    if needed >= WORTH_SAYING:
+        say(f"logged steps take {_size(needed)} of the device's {_size(there)}")
 
 
 def _size(count: int) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from bellmax.catalogue import algorithm_name
 from bellmax.core import Algorithm, Env
-from bellmax.encode import from_plain, spec_to_plain, to_plain
+from bellmax.drivers.learn import eats
+from bellmax.encode import from_plain, spec_from_plain, spec_to_plain, to_plain
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Plan:
     recipe: str | None = None
     track: tuple[str, ...] = ()
     overlap: bool = False  # on the host, learn while the environments step: actions are chosen one update earlier
+    data: Any = None  # a `bellmax.data.Logged`, if nothing is to be collected; then steps are updates
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "num_envs": 1, "log_every": 1, "checkpoint_every": 1}
@@ -37,6 +39,18 @@ class Plan:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or any(seed < 0 for seed in self.seeds):
             raise ValueError(f"seeds = {list(self.seeds)}: give at least one, each once, none negative.")
 
+        if self.data is not None and not self._logged:
+            raise ValueError(
+                f"data: {self.algorithm_name} learns from {type(eats(self.algorithm)).__name__}, steps of its own; to "
+                "have it learn from logged ones, give experience=bellmax.Dataset(), or leave data out."
+            )
+        if self.data is None and self._logged:
+            eats(self.algorithm).empty(None, self.num_envs)  # type: ignore[arg-type]  # which says what is missing
+
+    @property
+    def _logged(self) -> bool:
+        return eats(self.algorithm).logged
+
     @property
     def ingraph(self) -> bool:
         """Does the environment run in the graph?"""
@@ -45,6 +59,8 @@ class Plan:
     @property
     def driver(self) -> str:
         """Which driver carries it out."""
+        if self.data is not None:
+            return "offline"
         return "ingraph" if self.ingraph else "hosted"
 
     @property
@@ -65,6 +81,7 @@ class Plan:
 
     def config(self, spec: Any) -> dict[str, Any]:
         """What config.json says."""
+        data = {} if self.data is None else {"data": self.data.config()}
         return {
             "algorithm": to_plain(self.algorithm),
             "environment": self._environment(),
@@ -80,7 +97,7 @@ class Plan:
             "track": list(self.track),
             "overlap": self.overlap,
             "spec": spec_to_plain(spec),
-        }
+        } | data
 
     def _environment(self) -> dict[str, Any]:
         if self.ingraph:
@@ -96,8 +113,18 @@ class Plan:
         return {"name": reference or self.env_name, "options": options | how, "again": again}
 
 
-def planned(config: dict[str, Any], algorithm: type[Algorithm] | None = None, env: Any = None) -> Plan:
-    """The plan in a run folder's config. `algorithm` and `env` replace what the config cannot make again."""
+def planned(
+    config: dict[str, Any],
+    algorithm: type[Algorithm] | None = None,
+    env: Any = None,
+    data: Any = None,
+    *,
+    goes_on: bool = True,
+) -> Plan:
+    """The plan in a run folder's config. `algorithm`, `env` and `data` replace what the config cannot make again.
+
+    Logged steps are only looked for if the run `goes_on`.
+    """
     kinds = {"steps", "num_envs", "log_every", "checkpoint_every", "evaluate_every", "evaluation_episodes", "recipe"}
     return Plan(
         algorithm=from_plain(config["algorithm"], algorithm),
@@ -105,8 +132,23 @@ def planned(config: dict[str, Any], algorithm: type[Algorithm] | None = None, en
         seeds=tuple(config["seeds"]),
         track=tuple(config["track"]),
         overlap=config.get("overlap", False),
+        data=logged(config, data, goes_on),
         **{name: config[name] for name in kinds},
     )
+
+
+def logged(config: dict[str, Any], data: Any, goes_on: bool) -> Any:
+    """The logged steps that a run learns from, if it does: found again, or `data`; or only what is said of them."""
+    if "data" not in config:
+        return None
+    from bellmax.data import Elsewhere, find
+
+    told, spec = config["data"], spec_from_plain(config["spec"])
+    if not goes_on:
+        return Elsewhere(told)
+    if data is None and told["source"] is None:
+        raise ValueError("This run learns from arrays of a program's own: pass them, as in resume(path, data=...).")
+    return find(told["source"] if data is None else data, spec, told["checksum"])
 
 
 def environment(config: dict[str, Any], env: Any = None) -> Any:

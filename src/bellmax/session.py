@@ -133,14 +133,14 @@ class Session:
                 self._open[index][name] = self._open[index].get(name, 0.0) + float(value)
 
     def _look(self) -> None:
-        """Log, evaluate and save what is due."""
+        """Evaluate, log and save what is due."""
+        now, every = min(self.taken), self.plan.evaluate_every
+        if every and (now // every > self._evaluated // every or now >= self.plan.steps > self._evaluated):
+            self._evaluate()
         for index, taken in enumerate(self.taken):
             opened = taken - int(self._open[index].get("steps", 0))
             if taken // self.plan.log_every > opened // self.plan.log_every or taken >= self.plan.steps:
                 self._close_row(index)
-        now, every = min(self.taken), self.plan.evaluate_every
-        if every and (now // every > self._evaluated // every or now >= self.plan.steps > self._evaluated):
-            self._evaluate()
         if now // self.plan.checkpoint_every > self._saved // self.plan.checkpoint_every:
             self._saved = now
             self.save()
@@ -180,6 +180,9 @@ class Session:
         for index, seed in enumerate(self.plan.seeds):
             outcome = self.engine.evaluate(index, self.plan.evaluation_episodes)
             self.keep_evaluation(evaluation_row(seed, self.taken[index], outcome, greedy=True))
+            if self.plan.driver == "offline":  # these are the only episodes there are
+                sums = {"score": outcome.scores, "length": outcome.lengths, "episodes": np.ones(len(outcome.scores))}
+                self._open[index] |= {name: float(np.sum(x)) for name, x in sums.items()}
 
     def keep_evaluation(self, row: dict[str, Any]) -> None:
         """Note the outcome of an evaluation wherever rows go."""

@@ -20,7 +20,7 @@ from bellmax.session import Session, latest_score
 
 def carry_out(plan: Plan, folder: RunFolder | None, display: Display, checkpoint: str | Path | None = None) -> Run:
     """Train what is left of a plan, and give the run back."""
-    if not plan.ingraph and len(plan.seeds) > 1:
+    if plan.driver == "hosted" and len(plan.seeds) > 1:
         return processes.carry_out(plan, folder, display, load)
     with folder.lock() if folder is not None else contextlib.nullcontext():
         tree, meta = (None, {}) if folder is None else _latest(folder, plan, checkpoint)
@@ -40,7 +40,7 @@ def _sit(plan: Plan, folder: RunFolder | None, display: Display, made: Any, meta
     sinks = tuple(_sink(name, folder, plan, meta) for name in plan.track) if folder is not None else ()
     session = Session(plan, made, display, folder, sinks, meta)
     display.start(facts(plan, folder, min(session.taken)))
-    if meta and not plan.ingraph:
+    if meta and plan.driver == "hosted":
         display.note("the simulators could not be saved: their episodes start anew")
     status: Status = "failed"
     try:

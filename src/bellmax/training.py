@@ -32,6 +32,7 @@ def train(
     algorithm: str | Algorithm,
     env: Any,
     *,
+    data: Any = None,
     steps: int | None = None,
     num_envs: int | None = None,
     seeds: int | Sequence[int] = 1,
@@ -54,13 +55,16 @@ def train(
 
     algorithm      an Algorithm, used as it is; or a name ("ppo"), with the recipe for the environment if there is one
     env            a Gymnasium id, "gymnax:ID", "bellmax:NAME", an in-graph Env, or a Gymnasium class, factory or object
-    steps          environment steps of each seed, all its environments together
+    data           logged steps to learn from, and nothing else: a .npz or .parquet file, "minari:ID", a run's folder, a
+                   dict of arrays (see docs/offline.md); the environment only says what fits, and evaluates
+    steps          environment steps of each seed, all its environments together; with data, updates
     seeds          how many, or which; they are trained together
     hyperparameters     to change on top of the recipe or the algorithm, by name
     recipe         "auto" or "none" (the paper's defaults); says nothing about an Algorithm that is passed
     normalise, scale_rewards     wrap the algorithm in Normalised, ScaledRewards
     run_folder     where to make the run's folder; None keeps everything in memory
-    log_every, evaluate_every, checkpoint_every      in steps; evaluations are greedy, 0 (the default) has none
+    log_every, evaluate_every, checkpoint_every      in steps; evaluations are greedy, 0 (the default) has none;
+                   with data the default is a tenth of the run
     display        "auto", "live", "lines", "json" or "quiet"
     overlap        on the host, learn while the environments step; actions are then chosen one update earlier
     track          any of "tensorboard", "wandb", "mlflow"; needs a run folder
@@ -72,19 +76,22 @@ def train(
     shown, source = displays.make(display), find(env, **(env_options or {}))
     plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards)
     length, trackers = plan["steps"], _trackers(track)
+    if evaluate_every is None:
+        evaluate_every = 0 if data is None else max(1, length // 10)
+    if not isinstance(source, Env):
+        source.check()  # what breaks Gymnasium's contract is said before there is a folder
     made = Plan(
         **plan,
         env=source,
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
         log_every=log_every or max(1, length // 100),
         checkpoint_every=checkpoint_every or max(1, length // 10),
-        evaluate_every=evaluate_every or 0,
+        evaluate_every=evaluate_every,
         evaluation_episodes=evaluation_episodes,
         track=trackers if run_folder is not None else (),
         overlap=overlap,
+        data=_logged(data, source),
     )
-    if not isinstance(source, Env):
-        source.check()  # what breaks Gymnasium's contract is said before there is a folder
     folder = None if run_folder is None else _folder(run_folder, name, made)
     return carry_out(made, folder, shown)
 
@@ -96,6 +103,7 @@ def resume(
     algorithm: type[Algorithm] | None = None,
     env: Any = None,
     reward: Any = None,
+    data: Any = None,
     checkpoint: str | Path | None = None,
     display: str = "auto",
 ) -> Run:
@@ -103,7 +111,8 @@ def resume(
 
     Runs in the graph, and those of language models, go on bit for bit as if they had never stopped. On the host
     everything but the simulators goes on: their episodes start anew. `algorithm` and `env`, and `reward` for language
-    models, stand in for classes and functions that the run's config cannot find again.
+    models, stand in for classes and functions that the run's config cannot find again, and `data` for logged steps that
+    have no name or were moved.
     """
     use_cache()
     folder = RunFolder.open(path)
@@ -111,7 +120,7 @@ def resume(
         from bellmax.alignment.front import go_on
 
         return go_on(path, steps=steps, reward=reward, checkpoint=checkpoint, display=display)  # type: ignore[return-value]
-    plan = planned(folder.config, algorithm, env)
+    plan = planned(folder.config, algorithm, env, data)
     if steps is not None and steps != plan.steps:
         plan = Plan(**{**vars(plan), "steps": steps})
         folder.write_config({**folder.config, "steps": steps})
@@ -188,6 +197,16 @@ def _plan(
         chosen = Normalised(chosen)
     chosen = resolve(chosen, steps)
     return {"algorithm": chosen, "steps": steps, "num_envs": num_envs, "recipe": found.name if found else None}
+
+
+def _logged(data: Any, source: Any) -> Any:
+    """The logged steps that are meant, if any are. Raises bellmax.data.DataError where they do not fit."""
+    if data is None:
+        return None
+    from bellmax.data import find as find_data
+    from bellmax.data.engine import spec_of
+
+    return find_data(data, spec_of(source))
 
 
 def _trackers(track: Sequence[str]) -> tuple[str, ...]:

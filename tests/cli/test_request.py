@@ -68,12 +68,13 @@ def test_recipe_none_is_the_paper():
 def test_every_option_arrives():
     words = "a2c MountainCar-v0 --steps 2M --num-envs 4 --seeds 3,7 --normalise --scale-rewards --evaluate-every 10k"
     words += " --evaluation-episodes 5 --log-every 1e3 --checkpoint-every 100_000 --run-folder none --name x"
-    words += " --track tensorboard,wandb --json --overlap"
+    words += " --track tensorboard,wandb --json --overlap --data x.npz"
     got = ask(words).arguments
     assert got.pop("env").name == "MountainCar-v0"
     assert got == {
         "algorithm": "a2c",
         "steps": 2_000_000,
+        "data": "x.npz",
         "num_envs": 4,
         "seeds": [3, 7],
         "recipe": "auto",

@@ -114,3 +114,13 @@ KIND_CASES = [
     for kind, env in KINDS.items()
     for name, algorithm in {"ppo": ALGORITHMS["normalised-scaled-ppo"], "recurrent-ppo-lstm": LSTM}.items()
 ]
+
+# From logged steps.
+LOGGED = {"experience": bm.Dataset(batch=8, n=2)}
+CLONING: dict[str, Algorithm] = {"bc": bm.BC(**SMALL, **LOGGED), "iql": bm.IQL(**SMALL, **LOGGED)}
+STAYING: dict[str, Algorithm] = CLONING | {
+    "td3-bc": bm.TD3BC(**SMALL, **LOGGED),
+    "cql": bm.CQL(**SMALL, **LOGGED, samples=2),
+}
+OFFLINE = [Case("bc-choices", CLONING["bc"], MatchingReward())]
+OFFLINE += [Case(name, algorithm, Target()) for name, algorithm in STAYING.items() if name != "bc"]

@@ -13,7 +13,7 @@ from bellmax.drivers import ingraph
 from bellmax.drivers.fleet import unstack
 from bellmax.drivers.learn import learn, learn_or_keep
 from bellmax.runs import load, save
-from tests.contract.cases import CASES
+from tests.contract.cases import CASES, OFFLINE
 
 
 @pytest.fixture(params=CASES[::2], ids=lambda case: case.name, scope="module")
@@ -177,7 +177,7 @@ def test_floats_change_without_compiling_again(case, begun, update):
 
 
 def test_every_algorithm_has_a_case():
-    kinds = {type(algorithm_of(case.algorithm)) for case in CASES}
+    kinds = {type(algorithm_of(case.algorithm)) for case in CASES + OFFLINE}
     assert {algorithm_class(name) for name in ALGORITHMS} <= kinds
 
 

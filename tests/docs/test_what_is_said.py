@@ -23,6 +23,7 @@ from bellmax.cli.sweep import _OVER
 from bellmax.core import Spec, Transition
 from bellmax.drivers.learn import example_transition, learn
 from bellmax.envs import WORLDS
+from bellmax.experience import Log
 from bellmax.maths.schedules import resolve
 from bellmax.spaces import Box, Discrete
 from tests.architecture.test_architecture import ALLOWED, SOURCE
@@ -157,7 +158,12 @@ def metrics_of(algorithm) -> set[str]:
         state = algorithm.init(key, spec)
         one = example_transition(algorithm, state, spec)
         fresh: Transition = jax.tree.map(lambda x: jax.numpy.zeros((8, 4, *x.shape), x.dtype), one)
-        return learn(algorithm, state, experience.empty(one, 4), fresh, key)[2]
+        if experience.logged:
+            extras = {"return_to_go": fresh.reward, "time": fresh.reward}
+            buffer = Log(jax.tree.map(lambda x: x[:, 0], fresh._replace(extras=extras)))
+        else:
+            buffer = experience.empty(one, 4)
+        return learn(algorithm, state, buffer, fresh, key)[2]
 
     return set(jax.eval_shape(update))
 

@@ -21,14 +21,15 @@ def _said(text: str) -> Any:
 class Options:
     """How long, how often, and what to keep."""
 
-    steps: int = DEFAULT_STEPS  # environment steps of each seed
+    steps: int = DEFAULT_STEPS  # environment steps of each seed; with --data, updates
+    data: Annotated[str | None, _said("steps of its own"), arg(metavar="FILE|RUN|minari:ID")] = None  # logged steps
     num_envs: int = DEFAULT_ENVS  # environments side by side
     seeds: Annotated[str, arg(metavar="N|A,B,..")] = "1"  # how many runs to train together, or their seeds
     recipe: Literal["auto", "none"] = "auto"  # auto: settings known to work, if there are any; none: the paper's
     normalise: bool = False  # standardise observations
     scale_rewards: bool = False  # divide rewards by the deviation of the return
     set: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="KEY=VALUE")] = ()  # an option of the environment
-    evaluate_every: Annotated[int | None, _said("never")] = None  # steps between greedy evaluations
+    evaluate_every: Annotated[int | None, _said("never; with --data run / 10")] = None  # steps between evaluations
     evaluation_episodes: int = 100  # episodes of an evaluation
     log_every: Annotated[int | None, _said("a hundredth of the run")] = None  # steps between rows of metrics
     checkpoint_every: Annotated[int | None, _said("a tenth of the run")] = None  # steps between checkpoints
@@ -49,7 +50,7 @@ class Options:
     @property
     def arguments(self) -> dict[str, Any]:
         """What `bellmax.train` wants to hear, by name."""
-        same = ["steps", "num_envs", "recipe", "normalise", "scale_rewards", "name"]
+        same = ["steps", "data", "num_envs", "recipe", "normalise", "scale_rewards", "name"]
         same += ["log_every", "evaluate_every", "evaluation_episodes", "checkpoint_every", "overlap"]
         return {name: getattr(self, name) for name in same} | {
             "seeds": seeds(self.seeds),

@@ -15,6 +15,7 @@ class Resume:
 
     run: RunName  # a run folder, the name of one in ./runs, or latest
     steps: int | None = None  # a new length of the run, in environment steps of each seed
+    data: str | None = None  # the logged steps it learns from, if they were moved
     checkpoint: str | None = None  # the file to go on from, if not the latest
     quiet: Flag = False  # print nothing
     json: Flag = False  # print every event as a line of JSON
@@ -26,6 +27,6 @@ def main(words: list[str]) -> None:
     path = find_run(asked.run)
     display = "quiet" if asked.quiet else "json" if asked.json else "auto"
     try:
-        resume(path, steps=asked.steps, checkpoint=asked.checkpoint, display=display)
+        resume(path, steps=asked.steps, data=asked.data, checkpoint=asked.checkpoint, display=display)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(str(interrupt) or how_to_resume(path)) from interrupt

@@ -7,6 +7,7 @@ On-policy, Monte Carlo, replay and offline are not kinds of algorithm but kinds 
     whole                             does a round begin with fresh episodes and stop at their end?
     group                             so many neighbouring environments start their episodes alike
     replays                           are batches drawn from a buffer, in no order?
+    logged                            are there all steps before it begins? The offline driver serves it
     weighs                            does it want each batch's priorities back?
     waits(num_envs)                   rounds that only collect, before the first that learns
     empty(example, num_envs)          -> buffer; `example` is one transition without leading axes
@@ -23,6 +24,7 @@ Batches are [time, ...] always: what was collected is [length, env], what is rep
 each other; `fold` makes one transition of them. What is replayed has `extras["steps"]`: environment steps so far.
 """
 
+from bellmax.experience.dataset import Dataset, Log, log
 from bellmax.experience.episodes import Episodes
 from bellmax.experience.experience import Experience
 from bellmax.experience.fold import fold
@@ -34,11 +36,13 @@ from bellmax.experience.sequences import Sequences
 from bellmax.experience.steps import Steps
 
 __all__ = [
+    "Dataset",
     "Episodes",
     "Equal",
     "Experience",
     "GoalReward",
     "Hindsight",
+    "Log",
     "Prioritised",
     "PrioritisedSequences",
     "Replay",
@@ -46,4 +50,5 @@ __all__ = [
     "Steps",
     "WithinDistance",
     "fold",
+    "log",
 ]

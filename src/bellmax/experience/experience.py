@@ -33,6 +33,10 @@ class Experience(Frozen):
         return False
 
     @property
+    def logged(self) -> bool:
+        return False
+
+    @property
     def weighs(self) -> bool:
         return False
 

@@ -20,6 +20,15 @@ def clipped_value_error(value: Array, old_value: Array, target: Array, clip: flo
     return jnp.maximum(value_error(value, target), value_error(kept, target))
 
 
+def expectile_error(error: Array, expectile: float | Array) -> Array:
+    """|expectile - 1(error < 0)| error^2, with error = target - value: at 0.5 half the square, near 1 as good as a max.
+
+    What minimises it is the `expectile` of the targets (Newey & Powell, 1987; Kostrikov et al., 2022,
+    https://arxiv.org/abs/2110.06169, eq. 5).
+    """
+    return jnp.abs(expectile - (error < 0)) * jnp.square(error)
+
+
 def huber(error: Array, width: float | Array = 1.0) -> Array:
     """Half the square within `width` of 0, linear beyond: a gradient of `width` at most.
 

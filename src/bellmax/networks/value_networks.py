@@ -67,6 +67,40 @@ class Critic(eqx.Module):
         return self.head(self.mlp(jnp.concatenate([self.encoder(obs), to_unit(self.space, action)])))[0]
 
 
+class ChoiceCritic(eqx.Module):
+    """An observation and one of the choices -> Q, one number."""
+
+    network: QNetwork
+
+    def __init__(self, key: Array, obs: Tree, action: Space, hidden: tuple[int, ...], activation: Activation = "relu"):
+        self.network = QNetwork(key, obs, action, hidden, activation)
+
+    def __call__(self, obs: Any, action: Array) -> Array:
+        q = self.network(obs)
+        return jnp.where(jnp.arange(len(q)) == action, q, 0).sum()
+
+
+class StateValue(eqx.Module):
+    """An observation -> V, one number."""
+
+    torso: Torso
+    head: Dense
+
+    def __init__(self, key: Array, obs: Tree, hidden: tuple[int, ...], activation: Activation = "relu"):
+        torso_key, head_key = jax.random.split(key)
+        self.torso = Torso(torso_key, obs, hidden, activation)
+        self.head = Dense(head_key, self.torso.size, 1)
+
+    def __call__(self, obs: Any) -> Array:
+        return self.head(self.torso(obs))[0]
+
+
+def critic_for(key: Array, obs: Tree, action: Space, hidden: tuple[int, ...], activation: Activation = "relu") -> Any:
+    """Q(s, a) for single choices, or for numbers of a box: the kind that the action asks for."""
+    kind = ChoiceCritic if isinstance(action, Discrete) else Critic
+    return kind(key, obs, action, hidden, activation)
+
+
 def choices(action: Space) -> int:
     """How many actions there are to choose from. ValueError unless they are `Discrete`."""
     if not isinstance(action, Discrete):

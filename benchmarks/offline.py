@@ -1,0 +1,146 @@
+"""Do learners from logged data get out more than was put in? `python -m benchmarks.offline [ROW ...] [--seeds N]`
+
+In Pendulum a controller by hand swings the rod up and holds it. It takes every action of some episodes, one in so many
+of the data; in all the others every action is drawn evenly. Cloning such a mixture is to do something in between; TD3+BC,
+CQL and IQL are to find the controller's actions by what they led to.
+
+Scores are those of 20 greedy episodes behind the last update, one mean a seed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import bellmax as bm
+from bellmax.core import Transition
+from bellmax.envs.pendulum import Pendulum
+
+RESULTS = Path("docs/results/offline")
+EPISODES, LENGTH = 100, 200
+
+
+class Row(NamedTuple):
+    """One learner on one data set."""
+
+    algorithm: Any
+    updates: int
+    expert_share: float = 0.2  # of the episodes
+    beats_bc: bool = True  # must it be better than cloning?
+
+
+FOOD = bm.Dataset(batch=128)
+SMALL = {"hidden": (64, 64), "experience": FOOD}
+FAST = SMALL | {"gamma": 0.98, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
+ROWS = {
+    "bc": Row(bm.BC(**SMALL), 2_000, beats_bc=False),
+    "iql": Row(bm.IQL(**FAST, expectile=0.9, beta=3.0), 6_000),
+    "td3-bc": Row(bm.TD3BC(**FAST), 6_000),
+    "cql": Row(bm.CQL(**FAST, alpha=1.0, samples=4), 4_000),
+}
+
+
+def controller(obs: jax.Array) -> jax.Array:
+    """The torque that pumps energy until the rod is up, and then holds it there."""
+    cosine, sine, velocity = obs
+    energy = 0.5 * velocity**2 + 15 * cosine  # 15 when it stands still upright
+    pump = jnp.where(velocity >= 0, 1.0, -1.0) * (15 - energy)
+    hold = -(8 * jnp.arctan2(sine, cosine) + 2 * velocity)
+    return jnp.clip(jnp.where(cosine > 0.95, hold, pump), -2, 2)[None]
+
+
+@jax.jit
+def played(key: jax.Array, skilled: jax.Array) -> Transition:
+    """Episodes, by the controller where `skilled` [episode], else by chance -> steps [time, episode]."""
+    env, count = Pendulum(), len(skilled)
+    reset_key, play_key = jax.random.split(key)
+    env_state, obs = jax.vmap(env.reset)(jax.random.split(reset_key, count))
+
+    def step(carry: Any, key: jax.Array) -> Any:
+        env_state, obs = carry
+        anything = jax.random.uniform(key, (count, 1), minval=-2.0, maxval=2.0)
+        action = jnp.where(skilled[:, None], jax.vmap(controller)(obs), anything)
+        env_state, now = jax.vmap(env.step)(env_state, action, jax.random.split(key, count))
+        return (env_state, now.obs), Transition(
+            obs, action, now.reward, now.discount, now.last, now.obs, {}, jnp.ones(count)
+        )
+
+    return jax.lax.scan(step, (env_state, obs), jax.random.split(play_key, LENGTH))[1]
+
+
+def logged(share: float, seed: int = 0) -> Transition:
+    """The data set, episode behind episode."""
+    skilled = np.arange(EPISODES) < round(share * EPISODES)
+    steps = jax.device_get(played(jax.random.key(seed), jnp.asarray(skilled)))
+    return jax.tree.map(lambda x: x.swapaxes(0, 1).reshape(-1, *x.shape[2:]), steps)
+
+
+def run(name: str, row: Row, seeds: int, updates: int | None = None) -> dict[str, Any]:
+    """A line of the table."""
+    began, data = time.perf_counter(), logged(row.expert_share)
+    how = {"run_folder": None, "display": "quiet", "evaluate_every": 0}
+    trained = bm.train(row.algorithm, Pendulum(), data=data, steps=updates or row.updates, seeds=seeds, **how)
+    scores = [round(trained.evaluate(20, seed=index).mean, 1) for index in range(seeds)]
+    paid = data.reward.reshape(EPISODES, LENGTH).sum(1)
+    experts = round(row.expert_share * EPISODES)
+    return {
+        "learner": name,
+        "updates": updates or row.updates,
+        "expert share": row.expert_share,
+        "data": f"{paid[:experts].mean():.0f} and {paid[experts:].mean():.0f}",
+        "scores": scores,
+        "mean": round(float(np.mean(scores)), 1),
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+
+
+def main() -> None:
+    """All rows, or those that are named."""
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", nargs="*", choices=[[], *ROWS])
+    parser.add_argument("--seeds", type=int, default=5)
+    asked = parser.parse_args()
+    table = []
+    for name in asked.rows or ROWS:
+        table.append(run(name, ROWS[name], asked.seeds))
+        cloned = next((line["mean"] for line in table if line["learner"] == "bc"), None)
+        if ROWS[name].beats_bc and cloned is not None:
+            table[-1] |= {"target": "every seed above the mean of bc", "met": min(table[-1]["scores"]) > cloned}
+        print(table[-1], flush=True)
+        if not asked.rows:  # what takes minutes is kept as it comes
+            keep(table, asked.seeds)
+
+
+def keep(table: list[dict[str, Any]], seeds: int) -> None:
+    """Write the table to docs/results, with the rows that are not there yet."""
+    from bellmax.report import write_result
+
+    notes = [" ".join(part.split()) for part in __doc__.split("\n\n")[1:]]
+    missing = [name for name in ROWS if name not in {line["learner"] for line in table}]
+    notes += [f"Not run: {', '.join(missing)}."] if missing else []
+    title = "Learning from logged data"
+    columns = {name: heading for name, heading in COLUMNS.items() if any(name in line for line in table)}
+    write_result(RESULTS, title, table, columns, notes, seeds=list(range(seeds)), command=COMMAND)
+
+
+COMMAND = "python -m benchmarks.offline"
+COLUMNS = {
+    "learner": "learner",
+    "updates": "updates",
+    "expert share": "the controller's share",
+    "data": "scores in the data, its and by chance",
+    "scores": "score, a seed each",
+    "mean": "mean",
+    "target": "wanted",
+    "met": "met",
+}
+
+if __name__ == "__main__":
+    main()
