@@ -85,6 +85,8 @@ if TYPE_CHECKING:
     from bellmax.bonuses.icm import ICM
     from bellmax.bonuses.rnd import RND
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
+    from bellmax.envs.perturbed import perturbed, shaped
+    from bellmax.envs.wrappers import Delayed, NoisyObservations, Randomised, Shaped
     from bellmax.experience import (
         Episodes,
         Equal,
@@ -109,7 +111,7 @@ if TYPE_CHECKING:
     from bellmax.mdp.model import MDP
     from bellmax.mdp.world import World
     from bellmax.run import Run
-    from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete
+    from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged
     from bellmax.training import resume, sweep, train
 
 __version__ = "0.1.0"
@@ -208,13 +210,15 @@ _WHERE = {
         "Steps",
         "WithinDistance",
     ),
+    "envs.perturbed": ("perturbed", "shaped"),
+    "envs.wrappers": ("Delayed", "NoisyObservations", "Randomised", "Shaped"),
     "loading": ("load",),
     "maths.exploration": ("Boltzmann", "CountBonus", "EpsilonGreedy", "UpperConfidence"),
     "maths.schedules": ("Linear",),
     "mdp.model": ("MDP",),
     "mdp.world": ("World",),
     "run": ("Run",),
-    "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete"),
+    "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete", "Privileged"),
     "training": ("resume", "sweep", "train"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}
