@@ -110,6 +110,7 @@ if TYPE_CHECKING:
     from bellmax.maths.schedules import Linear
     from bellmax.mdp.model import MDP
     from bellmax.mdp.world import World
+    from bellmax.reality.sensitivity import sensitivity
     from bellmax.run import Run
     from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged
     from bellmax.training import resume, sweep, train
@@ -217,6 +218,7 @@ _WHERE = {
     "maths.schedules": ("Linear",),
     "mdp.model": ("MDP",),
     "mdp.world": ("World",),
+    "reality.sensitivity": ("sensitivity",),
     "run": ("Run",),
     "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete", "Privileged"),
     "training": ("resume", "sweep", "train"),

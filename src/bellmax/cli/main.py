@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "train an algorithm in an environment",
     "resume": "go on with a run that stopped",
     "evaluate": "play whole episodes with a trained policy, and say how good it is",
+    "sensitivity": "play with a trained policy where the physics are others, over a grid",
     "watch": "see a trained policy play, on the screen or in an MP4 or GIF",
     "plot": "draw learning curves",
     "compare": "put runs side by side in a table",

@@ -49,7 +49,7 @@ def unknown(owner: str, name: str, known: Iterable[str]) -> UnknownParameter:
 def innermost(env: Any) -> Any:
     """The environment inside all wrappers."""
     while isinstance(env, Env) and isinstance(getattr(env, "inner", None), Env):
-        env = env.inner
+        env = vars(env)["inner"]
     return env
 
 

@@ -147,7 +147,7 @@ class HostedSource:
         """
         if isinstance(self.made, VectorEnv):
             return
-        with self._one() as env:
+        with self.one() as env:
             try:
                 trial.check(env, self.name)
             except (InvalidEnvironment, UnsupportedSpace):
@@ -159,7 +159,7 @@ class HostedSource:
 
     def try_out(self) -> None:
         """Make one, to see that what stands around it fits."""
-        with self._one():
+        with self.one():
             pass
 
     def _check_render_mode(self, mode: str | None) -> None:
@@ -189,13 +189,14 @@ class HostedSource:
     @functools.cached_property
     def _step_seconds(self) -> float:
         try:
-            with self._one() as env:
+            with self.one() as env:
                 return trial.step_seconds(env, self.name)
         except Exception:
             return 0.0  # it fails: let it do so in the run, which can say when and with which seed
 
     @contextlib.contextmanager
-    def _one(self) -> Iterator[gym.Env]:
+    def one(self) -> Iterator[gym.Env]:
+        """One environment, for as long as it is looked at."""
         env = surrounded(make(recipe_of(self.made, self.name), self.kwargs, self.name), self.around)
         try:
             yield env

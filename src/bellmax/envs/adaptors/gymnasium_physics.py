@@ -48,6 +48,10 @@ class Physics:
 
             mujoco.mj_setConst(self._model, mujoco.MjData(self._model))  # what MuJoCo works out of masses and sizes
 
+    def usual(self, name: str) -> float:
+        """The environment's own value; 1 where what is set is a factor."""
+        return float(self._own[name]) if self._is_attribute(name) else 1.0
+
     def _is_attribute(self, name: str) -> bool:
         if not name.isidentifier() or name in _derived(self.env)[1]:
             return False
