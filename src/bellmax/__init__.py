@@ -110,6 +110,8 @@ if TYPE_CHECKING:
     from bellmax.maths.schedules import Linear
     from bellmax.mdp.model import MDP
     from bellmax.mdp.world import World
+    from bellmax.reality.identification import identify
+    from bellmax.reality.recording import record
     from bellmax.reality.sensitivity import sensitivity
     from bellmax.run import Run
     from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged
@@ -218,6 +220,8 @@ _WHERE = {
     "maths.schedules": ("Linear",),
     "mdp.model": ("MDP",),
     "mdp.world": ("World",),
+    "reality.identification": ("identify",),
+    "reality.recording": ("record",),
     "reality.sensitivity": ("sensitivity",),
     "run": ("Run",),
     "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete", "Privileged"),
