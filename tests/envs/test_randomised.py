@@ -17,6 +17,7 @@ from bellmax.envs import BitFlipping, CartPole, Pendulum
 from bellmax.envs.adaptors.gymnasium import HostedSource
 from bellmax.envs.parameters import UnknownParameter, parameters, with_parameters
 from bellmax.envs.perturbed import nominal
+from bellmax.exactness import model_of
 from bellmax.plan import Plan, planned
 from bellmax.spaces import Masked, Privileged
 from bellmax.training import source_name
@@ -239,6 +240,12 @@ def test_the_front_refuses_what_cannot_be():
         bm.perturbed(BitFlipping(), action_delay=(3, 1))
     with pytest.raises(TypeError, match="ready vector"):
         bm.perturbed(gym.make_vec("CartPole-v1", 2), {"length": (0.25, 1.0)})
+
+
+def test_what_has_no_model_is_not_solved():
+    with pytest.raises(ValueError, match="has no model"):
+        model_of(bm.perturbed("FrozenLake-v1", action_delay=1), 0.9)
+    assert model_of(bm.shaped("FrozenLake-v1", float), 0.9).states == 16, "shaping changes no policy"
 
 
 def copies_of(hosted):
