@@ -90,6 +90,8 @@ if TYPE_CHECKING:
     from bellmax.bonuses.rnd import RND
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
     from bellmax.data.collecting import collect
+    from bellmax.envs.perturbed import perturbed, shaped
+    from bellmax.envs.wrappers import Delayed, NoisyObservations, Randomised, Shaped
     from bellmax.experience import (
         Dataset,
         Episodes,
@@ -114,8 +116,11 @@ if TYPE_CHECKING:
     from bellmax.maths.schedules import Linear
     from bellmax.mdp.model import MDP
     from bellmax.mdp.world import World
+    from bellmax.reality.identification import identify
+    from bellmax.reality.recording import record
+    from bellmax.reality.sensitivity import sensitivity
     from bellmax.run import Run
-    from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete
+    from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged
     from bellmax.training import resume, sweep, train
 
 __version__ = "0.1.0"
@@ -220,13 +225,18 @@ _WHERE = {
         "Steps",
         "WithinDistance",
     ),
+    "envs.perturbed": ("perturbed", "shaped"),
+    "envs.wrappers": ("Delayed", "NoisyObservations", "Randomised", "Shaped"),
     "loading": ("load",),
     "maths.exploration": ("Boltzmann", "CountBonus", "EpsilonGreedy", "UpperConfidence"),
     "maths.schedules": ("Linear",),
     "mdp.model": ("MDP",),
     "mdp.world": ("World",),
+    "reality.identification": ("identify",),
+    "reality.recording": ("record",),
+    "reality.sensitivity": ("sensitivity",),
     "run": ("Run",),
-    "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete"),
+    "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete", "Privileged"),
     "training": ("resume", "sweep", "train"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from bellmax.core import Frozen, Spec
-from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Tree
+from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged, Tree
 
 SPACES: dict[str, Any] = {kind.__name__: kind for kind in (Discrete, MultiDiscrete, MultiBinary, Box)}
 
@@ -30,6 +30,8 @@ def to_plain(value: Any) -> Any:
         return {"kind": name} | {field.name: to_plain(getattr(value, field.name)) for field in fields}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: to_plain(item) for name, item in value.items()}
     if isinstance(value, jax.Array | np.ndarray | np.generic):
         return np.asarray(value).tolist()
     return value
@@ -40,6 +42,8 @@ def from_plain(value: Any, known: type[Frozen] | None = None) -> Any:
     if isinstance(value, dict) and "kind" in value:
         kind = _class(value["kind"], known)
         return kind(**{name: from_plain(item, known) for name, item in value.items() if name != "kind"})
+    if isinstance(value, dict):
+        return {name: from_plain(item, known) for name, item in value.items()}
     return tuple(from_plain(item, known) for item in value) if isinstance(value, list) else value
 
 
@@ -70,6 +74,8 @@ def spec_from_plain(value: dict[str, Any]) -> Spec:
 def _space_to_plain(space: Tree) -> Any:
     if isinstance(space, Masked):
         return {"kind": "Masked", "obs": _space_to_plain(space.obs), "legal": _space_to_plain(space.legal)}
+    if isinstance(space, Privileged):
+        return {"kind": "Privileged", "obs": _space_to_plain(space.obs), "extra": _space_to_plain(space.extra)}
     if isinstance(space, dict):
         return {"kind": "dict", "spaces": {name: _space_to_plain(inner) for name, inner in space.items()}}
     if isinstance(space, tuple):
@@ -89,6 +95,8 @@ def _space_from_plain(value: dict[str, Any]) -> Tree:
     kind, rest = value["kind"], {name: item for name, item in value.items() if name != "kind"}
     if kind == "Masked":
         return Masked(_space_from_plain(rest["obs"]), _space_from_plain(rest["legal"]))
+    if kind == "Privileged":
+        return Privileged(_space_from_plain(rest["obs"]), _space_from_plain(rest["extra"]))
     if kind == "dict":
         return {name: _space_from_plain(inner) for name, inner in rest["spaces"].items()}
     if kind == "tuple":

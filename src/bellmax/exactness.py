@@ -96,6 +96,8 @@ def model_of(env: Any, gamma: float) -> MDP:
     if isinstance(env, Env):
         return from_gymnasium(env, gamma)
     made = env.made
+    if getattr(env.for_evaluation, "around", ()):
+        raise ValueError(f"{env.name} with drawn physics, noise or delays has no model: solve it without them.")
     if isinstance(made, str):
         return from_gymnasium(made, gamma, **env.kwargs)
     return from_gymnasium(made if isinstance(made, gymnasium.Env) else made(**env.kwargs), gamma)

@@ -9,6 +9,9 @@ from bellmax.catalogue import algorithm_name
 from bellmax.core import Algorithm, Env
 from bellmax.drivers.learn import eats
 from bellmax.encode import from_plain, spec_from_plain, spec_to_plain, to_plain
+from bellmax.envs.adaptors.gymnasium_around import from_plain as from_plain_around
+from bellmax.envs.adaptors.gymnasium_around import to_plain as to_plain_around
+from bellmax.envs.parameters import innermost
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,11 @@ class Plan:
         """What to call the environment."""
         if not _is_world(self.env):
             return str(self.env.name)
-        ours = type(self.env).__module__.startswith("bellmax.")
-        return f"bellmax:{type(self.env).__name__}" if ours else type(self.env).__name__
+        world = innermost(self.env)
+        if not _is_world(world):
+            return str(world.name)
+        ours = type(world).__module__.startswith("bellmax.")
+        return f"bellmax:{type(world).__name__}" if ours else type(world).__name__
 
     @property
     def algorithm_name(self) -> str:
@@ -110,7 +116,9 @@ class Plan:
         options = {name: value for name, value in self.env.kwargs.items() if _is_plain(value)}
         again = reference is not None and options == self.env.kwargs
         how = {"vectorization": self.env.vectorization}
-        return {"name": reference or self.env_name, "options": options | how, "again": again}
+        described = {"name": reference or self.env_name, "options": options | how, "again": again}
+        around = getattr(self.env, "around", ())
+        return described | ({"around": to_plain_around(around)} if around else {})
 
 
 def planned(
@@ -163,7 +171,10 @@ def environment(config: dict[str, Any], env: Any = None) -> Any:
             f"The environment {described['name']} of this run was made in a program and cannot be made again from its "
             "name: pass it, as in env=MyEnv."
         )
-    return from_plain(described["env"]) if "env" in described else find(described["name"], **described["options"])
+    if "env" in described:
+        return from_plain(described["env"])
+    source = find(described["name"], **described["options"])
+    return source.within(from_plain_around(described["around"])) if "around" in described else source  # type: ignore[union-attr]
 
 
 def _is_world(env: Any) -> bool:

@@ -65,6 +65,16 @@ class Masked(NamedTuple):
     legal: Any
 
 
+class Privileged(NamedTuple):
+    """An observation with what only a critic may see, while training: policies leave `extra` out, and work without.
+
+    In a spec both are trees of spaces. A mask stands outside: `Masked(Privileged(obs, extra), legal)`.
+    """
+
+    obs: Any
+    extra: Any
+
+
 def _fill(bound: float | tuple[float, ...], shape: tuple[int, ...]) -> np.ndarray:
     if isinstance(bound, tuple):
         return np.asarray(bound, np.float64).reshape(shape)

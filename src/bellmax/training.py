@@ -15,6 +15,7 @@ from bellmax.compilation import use_cache
 from bellmax.core import Algorithm, Env
 from bellmax.drivers.learn import eats
 from bellmax.envs.names import find
+from bellmax.envs.parameters import innermost
 from bellmax.maths.schedules import resolve
 from bellmax.plan import Plan, planned
 from bellmax.recipes import Recipe, configured
@@ -158,8 +159,9 @@ def default_envs(algorithm: Algorithm) -> int:
 
 def source_name(source: Any) -> str:
     """The name under which recipes know an environment."""
-    name = getattr(source, "name", None)
-    return name if isinstance(name, str) else type(source).__name__
+    world = innermost(source)
+    name = getattr(world, "name", None)
+    return name if isinstance(name, str) else type(world).__name__
 
 
 def _plan(

@@ -12,6 +12,7 @@ from bellmax.cli.main import main
 from bellmax.cli.options import seeds, setting
 from bellmax.cli.request import understand
 from bellmax.envs.names import UnknownEnvironment
+from bellmax.envs.perturbed import perturbed
 from bellmax.experience import Steps
 from bellmax.maths.schedules import Linear
 from bellmax.training import DEFAULT_ENVS, DEFAULT_STEPS, train
@@ -50,6 +51,23 @@ def test_a_recipe_gives_the_defaults():
     assert request.algorithm == RECIPE.algorithm != PPO()
     assert (request.arguments["steps"], request.arguments["num_envs"]) == (RECIPE.steps, RECIPE.num_envs)
     assert request.arguments["algorithm"] == "ppo", "by name, so that the run can tell its recipe"
+
+
+def test_flags_make_the_environment_harder_and_keep_its_recipe():
+    words = "--randomise half_length=0.25:1 --randomise force=5:15 --observation-noise 0.1 --observation-delay 1:2"
+    request = ask(f"ppo bellmax:CartPole {words} --action-delay 3")
+    ranges = {"half_length": (0.25, 1.0), "force": (5.0, 15.0)}
+    assert request.env == perturbed(
+        "bellmax:CartPole", ranges, observation_noise=0.1, action_delay=3, observation_delay=(1, 2)
+    )
+    assert request.algorithm == RECIPE.algorithm
+    for flag, said in (
+        ("--randomise half_lenght=1:2", "did you mean 'half_length'"),
+        ("--randomise force=5", "write NAME=LOW:HIGH"),
+        ("--action-delay x", "give steps"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            ask(f"ppo bellmax:CartPole {flag}")
 
 
 def test_flags_change_the_recipe_and_nothing_else_of_it():

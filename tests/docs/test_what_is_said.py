@@ -34,7 +34,7 @@ ALL = "\n".join(TEXTS.values())
 FRONT = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
 FRONT -= {*ALLOWED, "__init__"}
 STAND_INS = {"ALGORITHM": "ppo", "ENV": "CartPole-v1", "RUN": "latest", "FOLDER": "policy"}
-STAND_INS |= {"COMMAND": "train", "FLAG=A,B": "gamma=0.9,0.99", "KEY=VALUE": "size=8"}
+STAND_INS |= {"COMMAND": "train", "FLAG=A,B": "gamma=0.9,0.99", "KEY=VALUE": "size=8", "FIELD=A,B": "force=5,15"}
 STAND_INS |= {"DATA": "reverse", "MODEL": "reverser", "PROMPT": "abc=", "TASK": "reverse"}
 SAID = sorted({(page, command) for page, text in TEXTS.items() for command in commands(text)})
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "resume": "go on with a run that stopped",
     "evaluate": "play whole episodes with a trained policy, and say how good it is",
     "collect": "let a trained policy play, and write every step into a file",
+    "sensitivity": "play with a trained policy where the physics are others, over a grid",
     "watch": "see a trained policy play, on the screen or in an MP4 or GIF",
     "plot": "draw learning curves",
     "compare": "put runs side by side in a table",

@@ -29,6 +29,10 @@ class Options:
     normalise: bool = False  # standardise observations
     scale_rewards: bool = False  # divide rewards by the deviation of the return
     set: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="KEY=VALUE")] = ()  # an option of the environment
+    randomise: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="NAME=LOW:HIGH")] = ()  # physics, each episode
+    observation_noise: float = 0.0  # standard deviation of the noise on what is observed
+    action_delay: Annotated[str, arg(metavar="N|A:B")] = "0"  # steps until an action acts; A:B is drawn each episode
+    observation_delay: Annotated[str, arg(metavar="N|A:B")] = "0"  # steps until what happens is seen
     evaluate_every: Annotated[int | None, _said("never; with --data run / 10")] = None  # steps between evaluations
     evaluation_episodes: int = 100  # episodes of an evaluation
     log_every: Annotated[int | None, _said("a hundredth of the run")] = None  # steps between rows of metrics
@@ -63,6 +67,43 @@ class Options:
     def env_options(self) -> dict[str, Any]:
         """What `--set` says, as values."""
         return dict(setting(text) for text in self.set)
+
+    def harder(self, env: Any) -> Any:
+        """The environment with the physics, noise and delays that were asked for."""
+        if not (self.randomise or self.observation_noise or (self.action_delay, self.observation_delay) != ("0", "0")):
+            return env
+        from bellmax.envs.perturbed import perturbed
+
+        return perturbed(
+            env,
+            dict(between(text) for text in self.randomise),
+            observation_noise=self.observation_noise,
+            action_delay=late(self.action_delay, "--action-delay"),
+            observation_delay=late(self.observation_delay, "--observation-delay"),
+        )
+
+
+def between(text: str) -> tuple[str, tuple[float, float]]:
+    """ "force=5:15" -> ("force", (5.0, 15.0)). Raises ValueError."""
+    name, equals, numbers = text.rpartition("=")
+    try:
+        low, high = map(float, numbers.split(":"))
+    except ValueError:
+        equals = ""
+    if not equals or not name:
+        raise ValueError(f"--randomise {text}: write NAME=LOW:HIGH, such as --randomise gravity=9:11.")
+    return name, (low, high)
+
+
+def late(text: str, flag: str) -> int | tuple[int, int]:
+    """ "2" -> 2; "1:3" -> (1, 3). Raises ValueError."""
+    try:
+        numbers = [whole(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2):
+        raise ValueError(f"{flag} {text}: give steps, or the fewest and the most, such as 2 or 1:3.")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
 def seeds(text: str) -> int | list[int]:

@@ -58,7 +58,7 @@ def understand(words: Sequence[str], command: str, extra: Fields = ()) -> Reques
         guess = next((word for word in rest if not word.startswith("-")), "")
         _parse(["--help"], title, kind(), recipes.find(algorithm_name(kind), guess), extra)
     parsed = _parse(rest, title, kind(), None, extra)
-    env = find(parsed.env, **parsed.run.env_options)
+    env = parsed.run.harder(find(parsed.env, **parsed.run.env_options))
     recipe = recipes.find(algorithm_name(kind), source_name(env)) if parsed.run.recipe == "auto" else None
     if recipe is not None:
         parsed = _parse(rest, title, kind(), recipe, extra)

@@ -44,15 +44,15 @@ def ingraph(
     most_steps: int = 100_000,
 ) -> Evaluation:
     """Play `episodes` episodes side by side in a JAX environment, none longer than `most_steps`."""
-    scores, lengths, alive = _play(algorithm, env, state, key, jnp.int32(most_steps), episodes, greedy)
+    scores, lengths, alive = play(algorithm, env, state, key, jnp.int32(most_steps), episodes, greedy)
     return Evaluation(np.asarray(scores), np.asarray(lengths), np.asarray(alive))
 
 
 @functools.partial(jax.jit, static_argnames=("episodes", "greedy"))
-def _play(
+def play(
     algorithm: Algorithm, env: Env, state: Any, key: Array, most_steps: Array, episodes: int, greedy: bool
 ) -> tuple[Array, Array, Array]:
-    """-> scores, lengths, and which were cut, [episode] each."""
+    """Episodes side by side, inside any transformation of JAX -> scores, lengths, which were cut, [episode] each."""
     choose = algorithm.greedy if greedy else algorithm.act
     reset_key, begin_key, step_key = jax.random.split(key, 3)
     env_state, obs = jax.vmap(env.reset)(jax.random.split(reset_key, episodes))

@@ -63,6 +63,11 @@ class Acrobot(Env):
         discount = 1 - risen.astype(jnp.float32)
         return AcrobotState(motion, time), Outcome(_show(motion), -discount, discount, risen | (time >= self.max_steps))
 
+    def state_of(self, obs: Array) -> AcrobotState:
+        """The state that shows an observation, at the start of an episode."""
+        angles = jnp.arctan2(obs[1], obs[0]), jnp.arctan2(obs[3], obs[2])
+        return AcrobotState(jnp.stack([*angles, obs[4], obs[5]]), jnp.int32(0))
+
     def _runge_kutta(self, motion: Array, torque: Array) -> Array:
         half = self.time_step / 2
         k1 = self._change(motion, torque)

@@ -61,6 +61,10 @@ class CartPole(Env):
         outcome = Outcome(motion, jnp.float32(1), 1 - fallen.astype(jnp.float32), fallen | (time >= self.max_steps))
         return CartPoleState(motion, time), outcome
 
+    def state_of(self, obs: Array) -> CartPoleState:
+        """The state that shows an observation, at the start of an episode."""
+        return CartPoleState(obs, jnp.int32(0))
+
     def _euler(self, motion: Array, action: Array) -> Array:
         _, velocity, angle, spin = motion
         force = jnp.where(action == 1, self.force, -self.force)

@@ -63,6 +63,10 @@ class MountainCar(Env):
         outcome = Outcome(motion, jnp.float32(-1), 1 - arrived.astype(jnp.float32), last)
         return MountainCarState(motion, time), outcome
 
+    def state_of(self, obs: Array) -> MountainCarState:
+        """The state that shows an observation, at the start of an episode."""
+        return MountainCarState(obs, jnp.int32(0))
+
     def render(self, env_state: MountainCarState) -> np.ndarray:
         """A picture, uint8 [400, 640, 3]: the hill, the car, and a flag at the goal."""
         image = canvas(400, 640, (250, 247, 240))

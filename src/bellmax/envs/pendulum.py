@@ -62,6 +62,10 @@ class Pendulum(Env):
         motion, time = jnp.stack([angle + self.time_step * velocity, velocity]), env_state.time + 1
         return PendulumState(motion, time), Outcome(_show(motion), -cost, jnp.float32(1), time >= self.max_steps)
 
+    def state_of(self, obs: Array) -> PendulumState:
+        """The state that shows an observation, at the start of an episode."""
+        return PendulumState(jnp.stack([jnp.arctan2(obs[1], obs[0]), obs[2]]), jnp.int32(0))
+
     def render(self, env_state: PendulumState) -> np.ndarray:
         """A picture, uint8 [400, 400, 3]; the rod is drawn with one length whatever it is."""
         angle = float(env_state.motion[0])

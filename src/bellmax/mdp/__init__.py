@@ -26,6 +26,7 @@ from bellmax.mdp.problems import (
 )
 from bellmax.mdp.programme import linear_programme
 from bellmax.mdp.rows import from_rows
+from bellmax.mdp.shaping import shaped
 from bellmax.mdp.solution import Solution
 from bellmax.mdp.solving import memory_needed, solve
 from bellmax.mdp.sources import from_arrays, from_function, from_gymnasium
@@ -61,6 +62,7 @@ __all__ = [
     "policy_text",
     "random_mdp",
     "random_walk",
+    "shaped",
     "slippery_grid",
     "small_gridworld",
     "solve",

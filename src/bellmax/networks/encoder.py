@@ -12,22 +12,24 @@ from jax import Array
 
 from bellmax.networks.conv import Convolutions
 from bellmax.networks.mlp import MLP, Activation
-from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Space, Tree, is_image
+from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged, Space, Tree, is_image
 
 
 class Encoder(eqx.Module):
     """An observation (any tree of spaces) -> features [size].
 
     Choices become one-hot, pixels go through convolutions, numbers stay as they are; all of it is put in a row.
-    A mask of legal actions is not a feature and is left out.
+    A mask of legal actions is not a feature and is left out; so is what is privileged, unless asked for.
     """
 
     convolutions: list[Convolutions]
     spaces: tuple[Space, ...] = eqx.field(static=True)
+    privileged: bool = eqx.field(static=True)
     size: int = eqx.field(static=True)
 
-    def __init__(self, key: Array, space: Tree):
-        self.spaces = tuple(jax.tree.leaves(space.obs if isinstance(space, Masked) else space))
+    def __init__(self, key: Array, space: Tree, privileged: bool = False):
+        self.privileged = privileged
+        self.spaces = tuple(jax.tree.leaves(_seen(space, privileged)))
         keys = jax.random.split(key, max(len(self.spaces), 1))
         self.convolutions = [
             Convolutions(k, leaf.shape, _high(leaf)) for k, leaf in zip(keys, self.spaces) if is_image(leaf)
@@ -37,7 +39,7 @@ class Encoder(eqx.Module):
 
     def __call__(self, obs: Any) -> Array:
         images = iter(self.convolutions)
-        leaves = jax.tree.leaves(obs.obs if isinstance(obs, Masked) else obs)
+        leaves = jax.tree.leaves(_seen(obs, self.privileged))
         return jnp.concatenate(
             [next(images)(x) if is_image(leaf) else _numbers(leaf, x) for leaf, x in zip(self.spaces, leaves)]
         )
@@ -50,14 +52,27 @@ class Torso(eqx.Module):
     mlp: MLP
     size: int = eqx.field(static=True)
 
-    def __init__(self, key: Array, space: Tree, hidden: tuple[int, ...], activation: Activation = "tanh"):
+    def __init__(
+        self,
+        key: Array,
+        space: Tree,
+        hidden: tuple[int, ...],
+        activation: Activation = "tanh",
+        privileged: bool = False,
+    ):
         encoder_key, mlp_key = jax.random.split(key)
-        self.encoder = Encoder(encoder_key, space)
+        self.encoder = Encoder(encoder_key, space, privileged)
         self.mlp = MLP(mlp_key, (self.encoder.size, *hidden), activation)
         self.size = hidden[-1] if hidden else self.encoder.size
 
     def __call__(self, obs: Any) -> Array:
         return self.mlp(self.encoder(obs))
+
+
+def _seen(obs: Any, privileged: bool) -> Any:
+    """What there is to see of an observation or its space."""
+    obs = obs.obs if isinstance(obs, Masked) else obs
+    return obs.obs if isinstance(obs, Privileged) and not privileged else obs
 
 
 def _high(space: Box) -> float:

@@ -67,7 +67,10 @@ def _outputs(space: Space) -> int:
 
 
 class ActorCritic(eqx.Module):
-    """A policy and a value, from torsos of their own or, if `shared`, from one."""
+    """A policy and a value, from torsos of their own or, if `shared`, from one.
+
+    The value's own torso also sees what is privileged in an observation.
+    """
 
     torsos: list[Torso]  # the one that is shared, or the policy's and the value's
     head: PolicyHead
@@ -84,7 +87,7 @@ class ActorCritic(eqx.Module):
     ):
         torso_key, value_torso_key, head_key, value_key = jax.random.split(key, 4)
         keys = [torso_key] if shared else [torso_key, value_torso_key]
-        self.torsos = [Torso(k, obs, hidden, activation) for k in keys]
+        self.torsos = [Torso(k, obs, hidden, activation, privileged=i == 1) for i, k in enumerate(keys)]
         self.head = PolicyHead(head_key, self.torsos[0].size, action)
         self.value_head = Dense(value_key, self.torsos[-1].size, 1)
 

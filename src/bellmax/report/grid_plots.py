@@ -109,7 +109,7 @@ def _draw_cells(axes: Axes, board: Board, side: float) -> None:
     from matplotlib.colors import Normalize, to_rgba
 
     rows, columns = board.shape
-    colours = np.array(_map()(Normalize(*board.ends)(np.nan_to_num(board.shown, nan=board.ends[0]))))
+    colours = np.array(value_colours()(Normalize(*board.ends)(np.nan_to_num(board.shown, nan=board.ends[0]))))
     colours[board.over], colours[board.closed] = to_rgba(_OVER), to_rgba(_CLOSED)
     colours[board.over & (board.letters == "G")] = to_rgba(_GOAL)
     axes.imshow(colours.reshape(rows, columns, 4), interpolation="nearest", gid="cells")
@@ -133,7 +133,7 @@ def _draw_scale(axes: Axes, ends: tuple[float, float], width: float) -> None:
     figure: Any = axes.get_figure()
     largest = max(map(abs, ends))
     look: dict[str, Any] = {"cax": axes.inset_axes((1 + width, 0, width, 1)), "ticks": MaxNLocator(5)}
-    scale = ScalarMappable(Normalize(*ends), _map())
+    scale = ScalarMappable(Normalize(*ends), value_colours())
     bar = figure.colorbar(scale, format=FuncFormatter(lambda x, _: wording.short(x, largest)), **look)
     bar.set_label("value")
     bar.outline.set_visible(False)
@@ -192,7 +192,7 @@ def digits_of(values: np.ndarray) -> int:
     return int(np.clip(2 - np.floor(np.log10(largest)), 0, 3))
 
 
-def _map() -> Any:
+def value_colours() -> Any:
     """Pale to deep blue: ever darker, so that colour-blind readers see the order too, and never black or white."""
     import matplotlib
     from matplotlib.colors import LinearSegmentedColormap

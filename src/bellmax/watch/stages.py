@@ -16,7 +16,7 @@ import numpy as np
 from bellmax.core import Env
 from bellmax.envs.adaptors import MissingDependency
 from bellmax.envs.adaptors.gymnasium import HostedSource
-from bellmax.envs.adaptors.gymnasium_copies import Uncopyable, make, recipe_of
+from bellmax.envs.adaptors.gymnasium_copies import Uncopyable, make, recipe_of, surrounded
 from bellmax.spaces import is_image
 from bellmax.watch.film import CannotWatch
 
@@ -140,9 +140,10 @@ def _made(source: HostedSource, kwargs: dict[str, Any]) -> gym.Env:
             f"{source.name} was made with render_mode={made.render_mode!r}: make it with {mode!r}, or pass its class."
         )
     try:
-        return make(recipe_of(made, source.name), kwargs, source.name)
+        env = make(recipe_of(made, source.name), kwargs, source.name)
     except Uncopyable:
-        return made  # type: ignore[return-value]
+        env = made  # type: ignore[assignment]
+    return surrounded(env, source.around)
 
 
 class Filmed(gym.Wrapper):

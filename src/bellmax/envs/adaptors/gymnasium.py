@@ -16,6 +16,7 @@ import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, VectorEnv
 
 from bellmax.envs.adaptors import gymnasium_trial as trial
+from bellmax.envs.adaptors.gymnasium_around import Around, Shape, to_plain
 from bellmax.envs.adaptors.gymnasium_copies import (
     Copy,
     alone,
@@ -25,6 +26,7 @@ from bellmax.envs.adaptors.gymnasium_copies import (
     recipe_of,
     shut,
     side_by_side,
+    surrounded,
 )
 from bellmax.envs.adaptors.gymnasium_errors import EnvironmentFailed, InvalidEnvironment, Uncopyable, UnsupportedSpace
 from bellmax.envs.adaptors.gymnasium_hosted import Arrival, Hosted
@@ -47,6 +49,7 @@ class HostedSource:
     made: str | Callable[..., gym.Env] | gym.Env | VectorEnv
     kwargs: dict[str, Any] = field(default_factory=dict)
     vectorization: str = "auto"
+    around: tuple[Around, ...] = ()  # what stands around each copy, the innermost first
 
     def __post_init__(self) -> None:
         if self.vectorization not in ("auto", "sync", "async"):
@@ -66,7 +69,7 @@ class HostedSource:
                 f"{self.name} is a vector environment with processes of its own and cannot be sent to another "
                 "process: pass the id, class or factory of one environment."
             )
-        return {"made": self.made, "kwargs": self.kwargs, "vectorization": self.vectorization}
+        return {name: getattr(self, name) for name in ("made", "kwargs", "vectorization", "around")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -85,6 +88,8 @@ class HostedSource:
     @property
     def reference(self) -> str | None:
         """The string from which `find(reference, **kwargs)` makes it again; None if there is none."""
+        if to_plain(self.around) is None:
+            return None
         if isinstance(self.made, str):
             return self.made
         if isinstance(self.made, gym.Env):
@@ -97,8 +102,15 @@ class HostedSource:
 
     @property
     def for_evaluation(self) -> HostedSource:
-        """Where a policy is judged: here the same; other sources leave out what only helps to learn."""
-        return self
+        """Where a policy is judged: the same without what only helps to learn."""
+        kept = tuple(part for part in self.around if not isinstance(part, Shape))
+        return self if kept == self.around else self.within(kept)
+
+    def within(self, around: tuple[Around, ...]) -> HostedSource:
+        """The same environments with this around each copy."""
+        if around and isinstance(self.made, VectorEnv):
+            raise TypeError(f"{self.name} is a ready vector environment: pass the id, class or factory of one instead.")
+        return HostedSource(self.made, self.kwargs, self.vectorization, around)
 
     def vector(self, num_envs: int, seed: int, render_mode: str | None = None) -> Hosted:
         """`num_envs` environments; `seed` decides every one of their episodes.
@@ -117,9 +129,10 @@ class HostedSource:
         except Uncopyable:
             if num_envs > 1:
                 raise
-            return Hosted(alone(cast(gym.Env, self.made)), name=self.name, seed=seed, lent=self.made)
+            one = alone(surrounded(cast(gym.Env, self.made), self.around))
+            return Hosted(one, name=self.name, seed=seed, lent=self.made)
         kwargs = self.kwargs if render_mode is None else {**self.kwargs, "render_mode": render_mode}
-        makers = copies(recipe, kwargs, self.name, num_envs)
+        makers = copies(recipe, kwargs, self.name, num_envs, self.around)
         vector = in_processes(makers) if self._apart(makers, render_mode) else side_by_side(makers)
         try:
             return Hosted(vector, name=self.name, seed=seed)
@@ -134,7 +147,7 @@ class HostedSource:
         """
         if isinstance(self.made, VectorEnv):
             return
-        with self._one() as env:
+        with self.one() as env:
             try:
                 trial.check(env, self.name)
             except (InvalidEnvironment, UnsupportedSpace):
@@ -143,6 +156,11 @@ class HostedSource:
                 raise EnvironmentFailed(
                     f"{self.name} failed while it was checked (seed 0): {type(error).__name__}: {error}"
                 ) from error
+
+    def try_out(self) -> None:
+        """Make one, to see that what stands around it fits."""
+        with self.one():
+            pass
 
     def _check_render_mode(self, mode: str | None) -> None:
         """Refuse to change the render mode of an object that cannot be made again."""
@@ -171,14 +189,15 @@ class HostedSource:
     @functools.cached_property
     def _step_seconds(self) -> float:
         try:
-            with self._one() as env:
+            with self.one() as env:
                 return trial.step_seconds(env, self.name)
         except Exception:
             return 0.0  # it fails: let it do so in the run, which can say when and with which seed
 
     @contextlib.contextmanager
-    def _one(self) -> Iterator[gym.Env]:
-        env = make(recipe_of(self.made, self.name), self.kwargs, self.name)
+    def one(self) -> Iterator[gym.Env]:
+        """One environment, for as long as it is looked at."""
+        env = surrounded(make(recipe_of(self.made, self.name), self.kwargs, self.name), self.around)
         try:
             yield env
         finally:

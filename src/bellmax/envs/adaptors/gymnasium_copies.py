@@ -83,18 +83,26 @@ class Copy:
     name: str
     index: int
     home: int  # the process that asked for it
+    around: tuple[Any, ...] = ()  # wrappers, the innermost first
 
     def __call__(self) -> gym.Env:
         remote = os.getpid() != self.home
         if remote:
             # Ctrl-C reaches every process of the terminal; the one that trains decides what it means.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return Watched(make(self.recipe, self.kwargs, self.name), self.index, remote)
+        return Watched(surrounded(make(self.recipe, self.kwargs, self.name), self.around), self.index, remote)
 
 
-def copies(recipe: Any, kwargs: dict[str, Any], name: str, count: int) -> list[Copy]:
+def copies(recipe: Any, kwargs: dict[str, Any], name: str, count: int, around: tuple[Any, ...] = ()) -> list[Copy]:
     """`count` functions that make one environment each."""
-    return [Copy(recipe, kwargs, name, index, os.getpid()) for index in range(count)]
+    return [Copy(recipe, kwargs, name, index, os.getpid(), around) for index in range(count)]
+
+
+def surrounded(env: gym.Env, around: tuple[Any, ...]) -> gym.Env:
+    """The environment with each of these around it."""
+    for put in around:
+        env = put(env)
+    return env
 
 
 def make(recipe: Any, kwargs: dict[str, Any], name: str) -> gym.Env:

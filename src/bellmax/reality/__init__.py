@@ -1,0 +1,1 @@
+"""From simulation to reality: how far a policy carries, and simulators fitted to what was measured."""
