@@ -23,6 +23,8 @@ PARTS = ("best-of-n", "ppo")
 TITLE = "Reward hacking: over-optimisation of reward models"
 WINDOW = 5  # updates that are averaged before a peak is looked for
 FALLEN = 0.2  # units of gold reward: a fall that counts
+LIFTED = 0.1  # units that a peak must be higher by
+CONTROLS = ("as many old labels",)  # among what is tried: no mitigation
 STEADY = 0.05  # of what the proxy gained: so far it may dip on the way, by noise
 COLUMNS = {
     "method": "optimised by",
@@ -30,6 +32,7 @@ COLUMNS = {
     "agreement": "correlation with gold",
     "proxy_gain": "proxy gains",
     "peak": "gold's peak",
+    "peaks": "by the seed",
     "at": "at sqrt(KL)",
     "end": "gold at the end",
     "a": "a",
@@ -124,7 +127,7 @@ def rows(found: Mapping[str, Found]) -> list[dict[str, Any]]:
             row["r_squared"] = round(min(fit.r_squared for fit in fits), 3)
             said = [seed[name]["agreement"] for seed in seeds.values() if "agreement" in seed[name]]
             row["agreement"] = round(float(np.mean(said)), 2) if said else None
-            row["peaks"] = [round(x, 3) for x in numbers["peak"]]
+            row["peaks"] = ", ".join(f"{x:.2f}" for x in numbers["peak"])
             table.append(row)
     return table
 
@@ -140,26 +143,29 @@ def targets(found: Mapping[str, Found]) -> list[tuple[str, bool, str]]:
         falls = [line.peak[1] - line.smooth.gold[-1] for line in by_size["small"]]
         told.append((f"{method}: gold peaks and falls for the small one", min(falls) > FALLEN, _listed(falls)))
         for word, place in (("later", 0), ("higher", 1)):
-            peaks = [float(np.mean([line.peak[place] for line in several])) for several in by_size.values()]
-            told.append((f"{method}: larger ones peak {word}", peaks == sorted(set(peaks)), _listed(peaks)))
+            peaks = np.array([[line.peak[place] for line in several] for several in by_size.values()])  # [size, seed]
+            rises = (np.diff(peaks, axis=0) > 0).all(0)
+            said = f"{_listed(peaks.mean(1))}; so in {rises.sum()} of {len(rises)} seeds"
+            told.append((f"{method}: larger ones peak {word}", bool((np.diff(peaks.mean(1)) > 0).all()), said))
         least = [min(line.fit.r_squared for line in several) for several in by_size.values()]
         told.append((f"{method}: the form fits, R^2 > .9", min(least) > 0.9, _listed(least)))
         lifts = _lifts(part, seeds)
-        said = ", ".join(f"{name} {gain:+.2f}" for name, gain in lifts.items())
-        told.append((f"{method}: something lifts the small one's peak", max(lifts.values()) > 0.1, said))
+        said = "; ".join(f"{name} {np.mean(gains):+.2f}: {_listed(gains, '+')}" for name, gains in lifts.items())
+        helped = max(np.mean(gains) for name, gains in lifts.items() if name not in CONTROLS) > LIFTED
+        told.append((f"{method}: something lifts the small one's peak", bool(helped), said))
     return told
 
 
-def _lifts(part: str, seeds: Found) -> dict[str, float]:
-    """By how much each mitigation raises the peak of the gold reward of the small model, a mean over seeds."""
+def _lifts(part: str, seeds: Found) -> dict[str, np.ndarray]:
+    """By how much each mitigation raises the peak of the gold reward of the small model, [seed]."""
     before = [line.peak[1] for line in lines(part, seeds, "small")]
     names = [name for name in next(iter(seeds.values())) if name.startswith("small, ")]
     after = {name: [line.peak[1] for line in lines(part, seeds, name)] for name in names}
-    return {name.removeprefix("small, "): float(np.mean(np.subtract(peaks, before))) for name, peaks in after.items()}
+    return {name.removeprefix("small, "): np.subtract(peaks, before) for name, peaks in after.items()}
 
 
-def _listed(values: Any) -> str:
-    return ", ".join(f"{value:.2f}" for value in values)
+def _listed(values: Any, sign: str = "") -> str:
+    return ", ".join(f"{value:{sign}.2f}" for value in values)
 
 
 def stops(found: Mapping[str, Found]) -> list[str]:
@@ -200,6 +206,7 @@ def write() -> list[Path]:
     notes += [*stops(found), f"Weights of the reward models: {_counted(sizes)}.", *PROTOCOL]
     title, path = TITLE, RESULTS / "overoptimisation"
     seeds = "; ".join(f"{part}: {', '.join(several)}" for part, several in found.items())
+    notes += [f"**Not measured yet**: {part}." for part in PARTS if part not in found]
     command = "python -m benchmarks.overoptimisation"
     paths = write_result(path, title, rows(found), COLUMNS, notes, seeds=seeds, command=command)
     drawn = {

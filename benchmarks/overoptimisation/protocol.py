@@ -6,8 +6,9 @@ PROTOCOL = (
     "figure are of the first one, dots are peaks. R^2 is of the gold reward's curve from its first point to its "
     "last.",
     "Gold (benchmarks/overoptimisation/gold.py): of sweet letters there can be too much, of salty ones too little"
-    " and too much, and every pair of neighbours is worth something by chance. A reward model of width 4 learns "
-    "that sweet is good.",
+    " and too much, and every pair of neighbours is worth something by chance.",
+    "A peak at the largest n is none: there the gold reward had not fallen within what was measured. Reward models "
+    "of one size differ from seed to seed in how much of the curvature they find, and that is most of the spread.",
     "Reward models learn from the same 32,768 pairs of the policy's answers, 600 updates of 256; which is better "
     "is drawn by Bradley and Terry, so that about 18% of labels are wrong. The policy before has 2 layers of "
     "width 64.",
