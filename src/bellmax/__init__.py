@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from bellmax.algorithms.language.rloo import RLOO
     from bellmax.algorithms.language.sft import SFT
     from bellmax.algorithms.language.simpo import SimPO
+    from bellmax.algorithms.planning.alphazero import AlphaZero
+    from bellmax.algorithms.planning.mcts import MCTS
     from bellmax.algorithms.policy.a2c import A2C
     from bellmax.algorithms.policy.ppo import PPO
     from bellmax.algorithms.policy.recurrent_ppo import RecurrentPPO
@@ -84,7 +86,10 @@ if TYPE_CHECKING:
     from bellmax.bonuses.hashed_counts import HashedCounts
     from bellmax.bonuses.icm import ICM
     from bellmax.bonuses.rnd import RND
+    from bellmax.contest.front import Arena, arena
+    from bellmax.contest.players import Player
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
+    from bellmax.envs.with_simulator import WithSimulator
     from bellmax.experience import (
         Episodes,
         Equal,
@@ -109,7 +114,7 @@ if TYPE_CHECKING:
     from bellmax.mdp.model import MDP
     from bellmax.mdp.world import World
     from bellmax.run import Run
-    from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete
+    from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Simulated
     from bellmax.training import resume, sweep, train
 
 __version__ = "0.1.0"
@@ -141,6 +146,8 @@ _WHERE = {
         "GaussianNoise",
         "OrnsteinUhlenbeck",
     ),
+    "contest.front": ("Arena", "arena"),
+    "contest.players": ("Player",),
     "bonuses.icm": ("ICM",),
     "bonuses.rnd": ("RND",),
     "bonuses.hashed_counts": ("HashedCounts",),
@@ -170,6 +177,8 @@ _WHERE = {
     "algorithms.bandits.thompson": ("ThompsonSampling",),
     "algorithms.bandits.ucb": ("UCB",),
     "algorithms.bandits.ucb_tuned": ("UCBTuned",),
+    "algorithms.planning.alphazero": ("AlphaZero",),
+    "algorithms.planning.mcts": ("MCTS",),
     "algorithms.policy.a2c": ("A2C",),
     "algorithms.policy.ppo": ("PPO",),
     "algorithms.policy.recurrent_ppo": ("RecurrentPPO",),
@@ -214,7 +223,8 @@ _WHERE = {
     "mdp.model": ("MDP",),
     "mdp.world": ("World",),
     "run": ("Run",),
-    "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete"),
+    "envs.with_simulator": ("WithSimulator",),
+    "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete", "Simulated"),
     "training": ("resume", "sweep", "train"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}

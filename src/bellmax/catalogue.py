@@ -59,6 +59,7 @@ ALGORITHMS = {
     "redq": "bellmax.algorithms.control.redq:REDQ",
     "droq": "bellmax.algorithms.control.droq:DroQ",
     "crossq": "bellmax.algorithms.control.crossq:CrossQ",
+    "alphazero": "bellmax.algorithms.planning.alphazero:AlphaZero",
 }
 
 SUMMARIES = {
@@ -111,6 +112,7 @@ SUMMARIES = {
     "redq": "SAC with ten critics and twenty updates a step (Chen et al., 2021)",
     "droq": "SAC with dropout critics and twenty updates a step (Hiraoka et al., 2022)",
     "crossq": "SAC without target networks, by batch normalisation (Bhatt et al., 2024)",
+    "alphazero": "Search with the rules, learned from games against itself (Silver et al., 2018)",
 }
 
 LANGUAGE = {
@@ -160,10 +162,19 @@ def _class(name: str, names: dict[str, str]) -> Any:
     for known, reference in names.items():
         module, title = reference.split(":")
         if wanted in (_plain(known), _plain(title)):
-            return getattr(importlib.import_module(module), title)
+            return getattr(_module(known, module), title)
     near = difflib.get_close_matches(wanted, [_plain(known) for known in names], 2, 0.5)
     meant = [known for known in names if _plain(known) in near] or list(names)
     raise UnknownAlgorithm(f"There is no algorithm {name!r}: did you mean {' or '.join(meant)}?")
+
+
+def _module(name: str, module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != "mctx":
+            raise
+        raise ModuleNotFoundError(f'{name} needs mctx, which is not installed: pip install "bellmax[games]"') from error
 
 
 def algorithm_name(kind: type[Any]) -> str:

@@ -41,6 +41,7 @@ FRONT = {
     "exactness",
     "export",
     "alignment",
+    "contest",
 }
 FRONT |= {"memory", "watch", "recipes", "cli", "__init__", "loading", "sitting"}
 QUIET = set(ALLOWED) - {"runs", "report", "display"}  # nothing here prints, logs, plots or touches files

@@ -18,6 +18,7 @@ COMMANDS = {
     "resume": "go on with a run that stopped",
     "evaluate": "play whole episodes with a trained policy, and say how good it is",
     "watch": "see a trained policy play, on the screen or in an MP4 or GIF",
+    "play": "play a game against a run, or against tree search",
     "plot": "draw learning curves",
     "compare": "put runs side by side in a table",
     "runs": "list the runs",
