@@ -62,9 +62,7 @@ class AlphaZero(Algorithm):
     experience: Replay = Replay(100_000, batch=256, n=64)  # how the games are replayed; n should be a game's length
     search: Literal["puct", "gumbel"] = "puct"  # how the tree is grown
     simulations: Count = 50  # positions looked at before a move
-    opening: Whole = (
-        30  # puct: so many first moves of a game are drawn from the visits, later ones are the most visited
-    )
+    opening: Whole = 30  # puct: so many first moves are drawn from the visits; later ones are the most visited
     dirichlet_alpha: Positive = 0.3  # puct: of the noise at the root; about 10 / the number of legal moves
     dirichlet_fraction: Unit = 0.25  # puct: share of the noise at the root
     considered: Count = 16  # gumbel: moves looked at from the root
