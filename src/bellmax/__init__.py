@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from bellmax.algorithms.offline.cql import CQL
     from bellmax.algorithms.offline.iql import IQL
     from bellmax.algorithms.offline.td3_bc import TD3BC
+    from bellmax.algorithms.planning.alphazero import AlphaZero
+    from bellmax.algorithms.planning.mcts import MCTS
     from bellmax.algorithms.policy.a2c import A2C
     from bellmax.algorithms.policy.ppo import PPO
     from bellmax.algorithms.policy.recurrent_ppo import RecurrentPPO
@@ -88,9 +90,12 @@ if TYPE_CHECKING:
     from bellmax.bonuses.hashed_counts import HashedCounts
     from bellmax.bonuses.icm import ICM
     from bellmax.bonuses.rnd import RND
+    from bellmax.contest.front import Arena, arena
+    from bellmax.contest.players import Player
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
     from bellmax.data.collecting import collect
     from bellmax.envs.perturbed import perturbed, shaped
+    from bellmax.envs.with_simulator import WithSimulator
     from bellmax.envs.wrappers import Delayed, NoisyObservations, Randomised, Shaped
     from bellmax.experience import (
         Dataset,
@@ -120,7 +125,7 @@ if TYPE_CHECKING:
     from bellmax.reality.recording import record
     from bellmax.reality.sensitivity import sensitivity
     from bellmax.run import Run
-    from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged
+    from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged, Simulated
     from bellmax.training import resume, sweep, train
 
 __version__ = "0.1.0"
@@ -152,6 +157,8 @@ _WHERE = {
         "GaussianNoise",
         "OrnsteinUhlenbeck",
     ),
+    "contest.front": ("Arena", "arena"),
+    "contest.players": ("Player",),
     "bonuses.icm": ("ICM",),
     "bonuses.rnd": ("RND",),
     "bonuses.hashed_counts": ("HashedCounts",),
@@ -185,6 +192,8 @@ _WHERE = {
     "algorithms.offline.cql": ("CQL",),
     "algorithms.offline.iql": ("IQL",),
     "algorithms.offline.td3_bc": ("TD3BC",),
+    "algorithms.planning.alphazero": ("AlphaZero",),
+    "algorithms.planning.mcts": ("MCTS",),
     "algorithms.policy.a2c": ("A2C",),
     "algorithms.policy.ppo": ("PPO",),
     "algorithms.policy.recurrent_ppo": ("RecurrentPPO",),
@@ -236,7 +245,8 @@ _WHERE = {
     "reality.recording": ("record",),
     "reality.sensitivity": ("sensitivity",),
     "run": ("Run",),
-    "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete", "Privileged"),
+    "envs.with_simulator": ("WithSimulator",),
+    "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete", "Privileged", "Simulated"),
     "training": ("resume", "sweep", "train"),
 }
 _MODULES = {name: module for module, names in _WHERE.items() for name in names}

@@ -63,6 +63,7 @@ ALGORITHMS = {
     "td3-bc": "bellmax.algorithms.offline.td3_bc:TD3BC",
     "cql": "bellmax.algorithms.offline.cql:CQL",
     "iql": "bellmax.algorithms.offline.iql:IQL",
+    "alphazero": "bellmax.algorithms.planning.alphazero:AlphaZero",
 }
 
 SUMMARIES = {
@@ -119,6 +120,7 @@ SUMMARIES = {
     "td3-bc": "TD3 from logged data that stays near what was done (Fujimoto & Gu, 2021)",
     "cql": "SAC from logged data that mistrusts what was not done (Kumar et al., 2020)",
     "iql": "Values of the best actions in logged data, without asking for others (Kostrikov et al., 2022)",
+    "alphazero": "Search with the rules, learned from games against itself (Silver et al., 2018)",
 }
 
 LANGUAGE = {
@@ -168,10 +170,19 @@ def _class(name: str, names: dict[str, str]) -> Any:
     for known, reference in names.items():
         module, title = reference.split(":")
         if wanted in (_plain(known), _plain(title)):
-            return getattr(importlib.import_module(module), title)
+            return getattr(_module(known, module), title)
     near = difflib.get_close_matches(wanted, [_plain(known) for known in names], 2, 0.5)
     meant = [known for known in names if _plain(known) in near] or list(names)
     raise UnknownAlgorithm(f"There is no algorithm {name!r}: did you mean {' or '.join(meant)}?")
+
+
+def _module(name: str, module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != "mctx":
+            raise
+        raise ModuleNotFoundError(f'{name} needs mctx, which is not installed: pip install "bellmax[games]"') from error
 
 
 def algorithm_name(kind: type[Any]) -> str:

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from bellmax.core import Frozen, Spec
-from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged, Tree
+from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged, Simulated, Tree
 
 SPACES: dict[str, Any] = {kind.__name__: kind for kind in (Discrete, MultiDiscrete, MultiBinary, Box)}
 
@@ -76,6 +76,10 @@ def _space_to_plain(space: Tree) -> Any:
         return {"kind": "Masked", "obs": _space_to_plain(space.obs), "legal": _space_to_plain(space.legal)}
     if isinstance(space, Privileged):
         return {"kind": "Privileged", "obs": _space_to_plain(space.obs), "extra": _space_to_plain(space.extra)}
+    if isinstance(space, Simulated):  # of the simulator, what it is made of is enough
+        leaves = jax.tree.leaves(space.simulator)
+        inside = [_space_to_plain(leaf) for leaf in leaves]
+        return {"kind": "Simulated", "obs": _space_to_plain(space.obs), "simulator": inside}
     if isinstance(space, dict):
         return {"kind": "dict", "spaces": {name: _space_to_plain(inner) for name, inner in space.items()}}
     if isinstance(space, tuple):
@@ -97,6 +101,8 @@ def _space_from_plain(value: dict[str, Any]) -> Tree:
         return Masked(_space_from_plain(rest["obs"]), _space_from_plain(rest["legal"]))
     if kind == "Privileged":
         return Privileged(_space_from_plain(rest["obs"]), _space_from_plain(rest["extra"]))
+    if kind == "Simulated":
+        return Simulated(_space_from_plain(rest["obs"]), tuple(_space_from_plain(leaf) for leaf in rest["simulator"]))
     if kind == "dict":
         return {name: _space_from_plain(inner) for name, inner in rest["spaces"].items()}
     if kind == "tuple":

@@ -12,6 +12,7 @@ from bellmax.encode import from_plain, spec_from_plain, spec_to_plain, to_plain
 from bellmax.envs.adaptors.gymnasium_around import from_plain as from_plain_around
 from bellmax.envs.adaptors.gymnasium_around import to_plain as to_plain_around
 from bellmax.envs.parameters import innermost
+from bellmax.envs.with_simulator import WithSimulator
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ class Plan:
 
     def _environment(self) -> dict[str, Any]:
         if self.ingraph:
-            ours = type(self.env).__module__.split(".")[0] == "bellmax"
+            inner = self.env.inner if isinstance(self.env, WithSimulator) else self.env
+            ours = type(inner).__module__.split(".")[0] == "bellmax"
             plain = to_plain(self.env)
             if not _is_plain(plain):  # such as a World, which holds a whole model
                 return {"name": self.env_name, "again": False}
@@ -133,10 +135,15 @@ def planned(
 
     Logged steps are only looked for if the run `goes_on`.
     """
+    world = environment(config, env)
+    settings = config["algorithm"]
+    learner = from_plain(settings if "rules" not in settings else settings | {"rules": None}, algorithm)
+    if isinstance(world, WithSimulator):
+        learner = learner.replace(rules=world.inner)
     kinds = {"steps", "num_envs", "log_every", "checkpoint_every", "evaluate_every", "evaluation_episodes", "recipe"}
     return Plan(
-        algorithm=from_plain(config["algorithm"], algorithm),
-        env=environment(config, env),
+        algorithm=learner,
+        env=world,
         seeds=tuple(config["seeds"]),
         track=tuple(config["track"]),
         overlap=config.get("overlap", False),
@@ -163,9 +170,11 @@ def environment(config: dict[str, Any], env: Any = None) -> Any:
     """The environment of a run, made again from its config, or `env` if that is given."""
     from bellmax.envs.names import find
 
-    if env is not None:
-        return find(env)
     described = config["environment"]
+    if env is not None:
+        planned_in = described.get("env", {}).get("kind", "").endswith(":WithSimulator")
+        found: Any = find(env)
+        return WithSimulator(found) if planned_in else found
     if not described["again"]:
         raise ValueError(
             f"The environment {described['name']} of this run was made in a program and cannot be made again from its "

@@ -1,6 +1,6 @@
 """What can be observed and what can be done: spaces, and trees of them.
 
-A space is a leaf; a `dict` or a `tuple` of spaces is a space too, and so is `Masked`. Everything
+A space is a leaf; a `dict` or a `tuple` of spaces is a space too, and so are `Masked` and `Simulated`. Everything
 here is written for one environment; drivers `vmap` it.
 """
 
@@ -51,7 +51,7 @@ class Box:
 
 
 Space = Discrete | MultiDiscrete | MultiBinary | Box
-Tree = Any  # a Space, or a dict, tuple or Masked of Trees
+Tree = Any  # a Space, or a dict, tuple, Masked or Simulated of Trees
 
 
 class Masked(NamedTuple):
@@ -73,6 +73,17 @@ class Privileged(NamedTuple):
 
     obs: Any
     extra: Any
+
+
+class Simulated(NamedTuple):
+    """An observation that comes with the simulator it was seen in, for algorithms that plan with a known model.
+
+    `simulator` is the environment's own state: `step` goes on from it. In a spec it is the same tree with a `Box` for
+    every array.
+    """
+
+    obs: Any
+    simulator: Any
 
 
 def _fill(bound: float | tuple[float, ...], shape: tuple[int, ...]) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from bellmax.core import Algorithm, Env
 from bellmax.drivers.learn import eats
 from bellmax.envs.names import find
 from bellmax.envs.parameters import innermost
+from bellmax.envs.with_simulator import WithSimulator
 from bellmax.maths.schedules import resolve
 from bellmax.plan import Plan, planned
 from bellmax.recipes import Recipe, configured
@@ -81,9 +83,10 @@ def train(
         evaluate_every = 0 if data is None else max(1, length // 10)
     if not isinstance(source, Env):
         source.check()  # what breaks Gymnasium's contract is said before there is a folder
+    world: Any = source
     made = Plan(
         **plan,
-        env=source,
+        env=WithSimulator(world) if plans(plan["algorithm"]) else source,
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
         log_every=log_every or max(1, length // 100),
         checkpoint_every=checkpoint_every or max(1, length // 10),
@@ -193,6 +196,8 @@ def _plan(
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{key} = {value!r}: give a whole number of at least 1.")
     chosen = configured(chosen, dict(hyperparameters))
+    if plans(chosen):
+        chosen = _knowing(chosen, source, normalise, scale_rewards)
     if scale_rewards if scale_rewards is not None else found is not None and found.scale_rewards:
         chosen = ScaledRewards(chosen, gamma=getattr(chosen, "gamma", 0.99))
     if normalise if normalise is not None else found is not None and found.normalise:
@@ -209,6 +214,24 @@ def _logged(data: Any, source: Any) -> Any:
     from bellmax.data.engine import spec_of
 
     return find_data(data, spec_of(source))
+
+
+def plans(algorithm: Algorithm) -> bool:
+    """Does it search in the environment before it acts? Then it has a field for the rules."""
+    return "rules" in {field.name for field in dataclasses.fields(algorithm)}  # type: ignore[arg-type]
+
+
+def _knowing(algorithm: Algorithm, source: Any, normalise: bool | None, scale_rewards: bool | None) -> Algorithm:
+    """An algorithm that plans, with the rules of its environment."""
+    name = algorithm_name(type(algorithm))
+    if not isinstance(source, Env):
+        raise ValueError(
+            f"{name} plans with the rules, so its environment must be in the graph, such as pgx:tic_tac_toe, and "
+            f"{source_name(source)} is on the host."
+        )
+    if normalise or scale_rewards:
+        raise ValueError(f"normalise, scale_rewards: {name} searches in the rules, whose numbers are as they are.")
+    return algorithm.replace(rules=source)
 
 
 def _trackers(track: Sequence[str]) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ FRONT = {
     "export",
     "alignment",
     "reality",
+    "contest",
 }
 FRONT |= {"memory", "watch", "data", "recipes", "cli", "__init__", "loading", "sitting"}
 QUIET = set(ALLOWED) - {"runs", "report", "display"}  # nothing here prints, logs, plots or touches files

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import get_args
 
 import pytest
 
@@ -10,7 +11,7 @@ from bellmax.catalogue import ALGORITHMS, algorithm_class
 from bellmax.cli import flags, hyperparameters
 from bellmax.cli.flags import whole
 from bellmax.cli.hyperparameters import comments, scheduled, written
-from bellmax.core import Frozen
+from bellmax.core import Env, Frozen
 from bellmax.experience import Episodes, Steps
 from bellmax.maths.schedules import Linear
 from bellmax.ranges import Count, Unit
@@ -33,6 +34,9 @@ def test_help_has_every_field_of_every_algorithm_with_its_comment_and_default(na
     text, said = help_of(kind, capsys), comments(kind)
     for field in dataclasses.fields(kind):
         assert field.name in said, f"{kind.__name__}.{field.name} has no comment"
+        if Env in get_args(kind._hints[field.name]):
+            assert f"--{field.name}" not in text, "the environment is said by its name"
+            continue
         if isinstance(field.default, Frozen):
             inner = comments(type(field.default))  # a nested field is told in its own words
             for part, words in inner.items():

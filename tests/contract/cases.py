@@ -106,6 +106,10 @@ CASES += [
 CASES += [Case(name, algorithm, Target()) for name, algorithm in MOVING.items()]
 CASES += [Case("dqn-masked", CHOOSING["dqn"], Forbidden())]
 
+# With the rules of its environment, which is small: what is compiled is the search.
+ZERO = bm.AlphaZero(**SMALL, rules=Forbidden(), experience=REPLAY, simulations=2, search="gumbel")
+CASES += [Case("alphazero", ZERO, bm.WithSimulator(Forbidden()))]
+
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}
 LSTM = Normalised(RecurrentPPO(**PPO_SMALL, memory_size=8, cell="lstm"))

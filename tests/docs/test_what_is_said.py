@@ -23,9 +23,12 @@ from bellmax.cli.sweep import _OVER
 from bellmax.core import Spec, Transition
 from bellmax.drivers.learn import example_transition, learn
 from bellmax.envs import WORLDS
+from bellmax.envs.probes import Forbidden
+from bellmax.envs.with_simulator import WithSimulator
 from bellmax.experience import Log
 from bellmax.maths.schedules import resolve
 from bellmax.spaces import Box, Discrete
+from bellmax.training import plans
 from tests.architecture.test_architecture import ALLOWED, SOURCE
 from tests.docs.pages import PAGES, ROOT, commands, headings, links, table
 
@@ -151,8 +154,11 @@ def test_every_metric_is_explained_and_every_one_explained_is_reported():
 def metrics_of(algorithm) -> set[str]:
     """The metrics of a round's learning, which is only traced."""
     key, experience = jax.random.key(0), algorithm.experience
+    if plans(algorithm):
+        algorithm = algorithm.replace(rules=Forbidden())
     worlds = itertools.product((Discrete(5), Box((3,), 0.0, 1.0), Box((2, 3))), (Discrete(2), Box((2,), -1.0, 1.0)))
-    spec = next(Spec(*world, 4) for world in worlds if takes(algorithm, Spec(*world, 4)))
+    specs = [*(Spec(*world, 4) for world in worlds), WithSimulator(Forbidden()).spec]
+    spec = next(spec for spec in specs if takes(algorithm, spec))
 
     def update() -> dict[str, jax.Array]:
         state = algorithm.init(key, spec)

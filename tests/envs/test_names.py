@@ -178,10 +178,10 @@ def test_missing_packages(name, module, line, monkeypatch):
     assert str(caught.value) == f"{name} needs {module}, which is not installed: {line}"
 
 
-@pytest.mark.parametrize("library", ["brax", "navix"])
+@pytest.mark.parametrize("library", ["brax", "navix", "pgx"])
 def test_missing_worlds_in_the_graph(library, monkeypatch):
     monkeypatch.setitem(sys.modules, library, None)  # an import of it fails
-    with pytest.raises(MissingDependency, match=rf'pip install "bellmax\[{library}\]"'):
+    with pytest.raises(MissingDependency, match=rf'pip install "bellmax\[{names.LIBRARIES[library]}\]"'):
         find(f"{library}:ant")
 
 

@@ -18,7 +18,13 @@ def test_a_recipe_is_complete(algorithm, env):
     assert recipe.steps > 0
     assert recipe.num_envs > 0
     assert type(recipe.algorithm) is algorithm_class(algorithm)
-    assert env in gymnasium.registry or env.endswith("-MinAtar") or env.startswith(("ALE/", "Fetch", "PongNoFrameskip"))
+    games = ("tic_tac_toe", "connect_four")
+    assert (
+        env in gymnasium.registry
+        or env in games
+        or env.endswith("-MinAtar")
+        or env.startswith(("ALE/", "Fetch", "PongNoFrameskip"))
+    )
 
 
 def test_an_environment_in_the_graph_shares_the_recipe_of_its_twin():

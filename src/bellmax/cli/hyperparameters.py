@@ -29,7 +29,7 @@ from tyro.constructors import (
 )
 
 from bellmax.cli import flags
-from bellmax.core import Frozen
+from bellmax.core import Env, Frozen
 from bellmax.maths.schedules import Linear
 from bellmax.ranges import Range
 from bellmax.recipes import schedule
@@ -121,6 +121,8 @@ def _fields(default: Any, prefix: str = "", outer: str | None = None) -> Iterato
     for field in dataclasses.fields(default):
         name, value, hint = prefix + field.name, getattr(default, field.name), default._hints[field.name]
         comment = said.get(field.name) or field.name.replace("_", " ")
+        if Env in get_args(hint):
+            continue  # the environment has a place of its own on the command line
         if isinstance(value, Frozen) and not isinstance(value, Linear):
             yield from _fields(value, f"{name}.", comment)
             continue

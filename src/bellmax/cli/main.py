@@ -20,6 +20,7 @@ COMMANDS = {
     "collect": "let a trained policy play, and write every step into a file",
     "sensitivity": "play with a trained policy where the physics are others, over a grid",
     "watch": "see a trained policy play, on the screen or in an MP4 or GIF",
+    "play": "play a game against a run, or against tree search",
     "plot": "draw learning curves",
     "compare": "put runs side by side in a table",
     "runs": "list the runs",

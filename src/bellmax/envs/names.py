@@ -6,6 +6,7 @@ bellmax:GridWorld      a world of bellmax's own, in-graph   find("bellmax:GridWo
 gymnax:CartPole-v1     Gymnax's, in-graph                   find("gymnax:CartPole-v1")
 brax:ant               Brax's, in-graph                     find("brax:ant", backend="spring")
 navix:Navix-Empty-5x5-v0      Navix's, in-graph             find("navix:Navix-Empty-5x5-v0")
+pgx:tic_tac_toe        a game for two of Pgx, in-graph      find("pgx:tic_tac_toe", planes=True)
 mine:Maze              class or function `Maze` of the module `mine`, in the working directory or installed
 mine:Maze-v0           a Gymnasium id that importing `mine` registers
 """
@@ -44,8 +45,9 @@ ENGINES = (
 )
 
 
-# Worlds in the graph of other libraries: module, file in `adaptors`, prefix and extra have one name.
-LIBRARIES = ("gymnax", "brax", "navix")
+# Worlds in the graph of other libraries, and the extra that installs each: module, file in `adaptors` and prefix have
+# one name.
+LIBRARIES = {"gymnax": "gymnax", "brax": "brax", "navix": "navix", "pgx": "games"}
 ADAPTORS = "bellmax.envs.adaptors"
 
 
@@ -117,7 +119,9 @@ def _of_library(name: str, library: str, inner: str, kwargs: dict[str, Any]) -> 
     except MissingDependency:
         raise
     except ImportError as error:
-        raise MissingDependency(f'{name} needs {library} ({error}): pip install "bellmax[{library}]"') from error
+        raise MissingDependency(
+            f'{name} needs {library} ({error}): pip install "bellmax[{LIBRARIES[library]}]"'
+        ) from error
     if inner not in names:
         raise _unknown(name)
     return adaptor.named(inner, kwargs)

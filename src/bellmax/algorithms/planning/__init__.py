@@ -1,0 +1,1 @@
+"""Planning with a model that is known: search before every move."""

@@ -1,0 +1,1 @@
+"""Policies against each other, and against those whose strength is known."""

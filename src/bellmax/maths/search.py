@@ -1,0 +1,23 @@
+"""What a search through a tree of moves asks of the values it has found."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+from jax import Array
+
+from bellmax.maths.distributions import ILLEGAL
+
+
+def is_legal(prior_logits: Array) -> Array:
+    """The moves that a masked policy left open, bool of the same shape."""
+    return prior_logits > 0.5 * ILLEGAL
+
+
+def mean_values(q: Array, visits: Array, prior_logits: Array) -> Array:
+    """Q(s,a) of PUCT: the mean of what was found behind a move, 0 if it was never made, -inf if it is illegal; [moves].
+
+    Silver et al., 2018 (https://doi.org/10.1126/science.aar6404), methods: Q of a new edge is 0, and nothing is
+    rescaled, because outcomes lie in -1 .. 1. The -inf is for nodes below the root: a prior of 0 alone would leave an
+    illegal move a score of 0, and that is more than a lost position has to offer.
+    """
+    return jnp.where(is_legal(prior_logits), jnp.where(visits > 0, q, 0.0), -jnp.inf)
