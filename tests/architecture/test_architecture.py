@@ -39,6 +39,7 @@ FRONT = {
     "encode",
     "compilation",
     "exactness",
+    "public",
     "export",
     "alignment",
     "reality",
