@@ -8,7 +8,7 @@ PROTOCOL = (
     "Gold (benchmarks/overoptimisation/gold.py): of sweet letters there can be too much, of salty ones too little"
     " and too much, and every pair of neighbours is worth something by chance.",
     "A peak at the largest n is none: there the gold reward had not fallen within what was measured. Reward models "
-    "of one size differ from seed to seed in how much of the curvature they find, and that is most of the spread.",
+    "of one size differ much from seed to seed.",
     "Reward models learn from the same 32,768 pairs of the policy's answers, 600 updates of 256; which is better "
     "is drawn by Bradley and Terry, so that about 18% of labels are wrong. The policy before has 2 layers of "
     "width 64.",
@@ -28,5 +28,9 @@ PROTOCOL = (
     " one), PPO with learning rate 3e-4, 512 answers and two epochs (past its peak within four updates). The gold"
     " reward was chosen, by one seed and answers that people write, so that the sizes differ within n = 1,024; "
     "seeds and policy here are others.",
+    "One trial of PPO ran to its end, before the settings above were fixed: the small reward model of seed 0, 60 "
+    "updates of 256 answers, learning rate 1e-4. The proxy gained 1.28 (deepest dip 0.8%); gold peaked at 1.00, at "
+    "sqrt(KL) 1.14, and ended at -3.67, at 3.49; d (a - b ln d) fits with R^2 .984 (a 1.28, b 1.85). The doctor spoke "
+    "of reward hacking after 12 updates, and sent back to update 7.",
     "![gold and proxy over the root of the KL](overoptimisation.png)",
 )
