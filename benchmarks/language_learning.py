@@ -38,7 +38,7 @@ class Row(NamedTuple):
     how: Mapping[str, Any] = {}  # hyperparameters that are not the recipe's
 
 
-SHOWN = {"reverse": (220, 0.95), "copy": (30, 0.95), "sort": (130, 0.95), "addition": (800, 0.9)}
+SHOWN = {"reverse": (220, 0.95), "copy": (30, 0.95), "sort": (110, 0.95), "addition": (650, 0.9)}
 ROWS = {
     f"{algorithm}-{task}": Row(algorithm, task, shown, least)
     for algorithm in ("grpo", "ppo-lm")
