@@ -1,8 +1,8 @@
 """Do learners from logged data get out more than was put in? `python -m benchmarks.offline [ROW ...] [--seeds N]`
 
-In Pendulum a controller by hand swings the rod up and holds it. It takes every action of some episodes, one in so many
-of the data; in all the others every action is drawn evenly. Cloning such a mixture is to do something in between;
-TD3+BC, CQL and IQL are to find the controller's actions by what they led to.
+In Pendulum a controller by hand swings the rod up and holds it. It takes every action of some episodes; in all
+the others every action is drawn evenly. Cloning such a mixture is to do something in between; TD3+BC, CQL and IQL are
+to find the controller's actions by what they led to.
 
 Scores are those of 20 greedy episodes behind the last update, one mean a seed.
 """

@@ -56,8 +56,8 @@ class Dataset(Experience):
 
     def empty(self, example: Transition, num_envs: int) -> Any:
         raise ValueError(
-            f"experience = {self!r}: it learns from logged steps and there are none; pass data=..., such as a file "
-            "that bellmax.collect has written, or give experience=Replay() to learn from steps of its own."
+            f"experience = {self!r}: it learns from logged steps and there are none; pass data=... (--data), such as "
+            "a file that bellmax.collect has written, or give experience=Replay() to learn from steps of its own."
         )
 
     def sample(self, buffer: Log, fresh: Transition, key: Array) -> Transition:
