@@ -197,9 +197,9 @@ def test_a_run_that_stops_goes_on_bit_for_bit_and_plays_where_nothing_is_privile
     late = {"action_delay": (0, 2), "observation_delay": (0, 1)}
     env = bm.perturbed(CartPole(), RANGES, observation_noise=0.1, privileged=True, **late)
     options = {"num_envs": 2, "display": "quiet", "track": (), "recipe": "none", "normalise": True}
-    ppo = bm.PPO(hidden=(4,), experience=bm.Steps(8), epochs=1, minibatches=1)
-    whole = bm.train(ppo, env, steps=128, run_folder=None, **options)
-    half = bm.train(ppo, env, steps=64, run_folder=tmp_path, **options)
+    a2c = bm.A2C(hidden=(4,), experience=bm.Steps(8))
+    whole = bm.train(a2c, env, steps=128, run_folder=None, **options)
+    half = bm.train(a2c, env, steps=64, run_folder=tmp_path, **options)
     resumed = bm.resume(half.folder.path, steps=128, display="quiet")
     key = lambda x: jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x
     for ours, theirs in zip(jax.tree.leaves(whole.tree), jax.tree.leaves(resumed.tree)):
