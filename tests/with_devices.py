@@ -8,9 +8,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def printed(module, devices, *words):
-    """What `python -m MODULE WORDS` prints with so many virtual devices, compiled as quickly as all tests are."""
-    several = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}".strip()
+def printed(module, devices, *words, bits=False):
+    """What `python -m MODULE WORDS` prints with so many virtual devices, compiled as quickly as all tests are.
+
+    With `bits`, where two programs are to be alike to the last bit, only as quickly as leaves their sums alone.
+    """
+    flags = "" if bits else os.environ.get("XLA_FLAGS", "")
+    several = f"{flags} --xla_force_host_platform_device_count={devices}".strip()
     flags = {"XLA_FLAGS": several, "JAX_PLATFORMS": "cpu", "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     command = [sys.executable, "-m", module, *map(str, words)]
     answer = subprocess.run(command, cwd=ROOT, env=os.environ | flags, capture_output=True, text=True, check=False)

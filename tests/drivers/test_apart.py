@@ -10,7 +10,7 @@ LARGE = bm.DQN(experience=bm.Replay(100_000))  # 100,000 steps of CartPole: 40 t
 
 
 def test_a_run_whose_experience_stays_with_the_host_is_the_same_bit_for_bit(tmp_path):
-    assert printed("tests.drivers.kept_apart", 2, tmp_path) == ["the same"]
+    assert printed("tests.drivers.kept_apart", 2, tmp_path, bits=True) == ["the same"]
 
 
 @pytest.mark.parametrize(

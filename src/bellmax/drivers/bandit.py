@@ -19,6 +19,8 @@ from bellmax.drivers.learn import eats, step_keys
 from bellmax.experience import Steps
 from bellmax.spaces import confine
 
+ROUNDING = 1e-6  # of a mean: XLA may work out the same sum twice in one program, and not alike
+
 
 class Play(NamedTuple):
     """What was won and lost, pull by pull; all but `state` are [steps] and averages over the problems."""
@@ -87,7 +89,8 @@ def _pull(
     state, _ = algorithm.update(algorithm.observe(table.state, fresh), fresh, learn_key)
     best, mean = means.max(), jnp.where(jnp.arange(means.shape[0]) == decision.action, means, 0).sum()
     regret, realised_regret = table.regret + best - mean, table.realised_regret + best - reward
-    return Table(state, env_state, obs, decision.memory, regret, realised_regret), reward, mean >= best
+    optimal = best - mean <= ROUNDING * jnp.maximum(jnp.abs(best), 1)
+    return Table(state, env_state, obs, decision.memory, regret, realised_regret), reward, optimal
 
 
 def _check(algorithm: Algorithm, env: Env) -> None:
