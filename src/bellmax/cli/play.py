@@ -11,6 +11,8 @@ import tyro
 from bellmax.cli.find_run import find_run
 from bellmax.cli.flags import parse
 
+SHOWN = 20  # legal moves that a question lists
+
 
 @dataclass(frozen=True)
 class Play:
@@ -77,11 +79,16 @@ def asked_for(legal: Any) -> int:
     import numpy as np
 
     open_moves = np.flatnonzero(np.asarray(legal)).tolist()
+    said = ", ".join(map(str, open_moves))
     while True:
-        print("your move: ", end="", flush=True)
+        print(
+            f"your move ({said if len(open_moves) <= SHOWN else f'{open_moves[0]} to {open_moves[-1]}'}): ",
+            end="",
+            flush=True,
+        )
         text = sys.stdin.readline()
         if not text:
             raise EOFError
         if text.strip().isdigit() and int(text) in open_moves:
             return int(text)
-        print(f"{text.strip()!r} is no legal move: choose from {', '.join(map(str, open_moves))}.")
+        print(f"{text.strip()!r} is no legal move: choose from {said}.")
