@@ -80,7 +80,7 @@ def measure(name: str, row: Row, seeds: int) -> dict[str, Any]:
     return {
         "what": f"{row.algorithm} on {row.task}" + ends.get(row.goal, ""),
         "updates": run.plan.steps,
-        "seeds": f"0-{seeds - 1}",
+        "seeds": "0" if seeds == 1 else f"0-{seeds - 1}",
         "before": " ".join(f"{x:.2f}" for x in before),
         "after": " ".join(f"{x:.2f}" for x in after),
         "target": TARGETS[row.goal].format(row.least),
