@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bellmax.maths.noise import GaussianNoise, OrnsteinUhlenbeck
+from bellmax.maths.noise import GaussianNoise, OrnsteinUhlenbeck, smoothed
 from bellmax.maths.schedules import Linear
 
 NOW = jnp.float32(0)
@@ -63,3 +63,17 @@ def test_what_cannot_be_is_refused():
         GaussianNoise(-1)
     with pytest.raises(ValueError, match=r"OrnsteinUhlenbeck.dt = 0"):
         OrnsteinUhlenbeck(dt=0)
+
+
+def test_smoothed_by_hand():
+    unit, key = jnp.array([[0.0, 0.9], [-0.95, 0.2], [0.0, -1.0]]), jax.random.key(3)
+    noise = np.asarray(jax.random.normal(key, unit.shape))
+    assert (np.abs(0.2 * noise) > 0.15).any(), "something is cut"
+    assert (np.abs(0.2 * noise) < 0.15).any(), "something is not"
+    by_hand = [
+        [min(1.0, max(-1.0, u + min(0.15, max(-0.15, 0.2 * n)))) for u, n in zip(*row)] for row in zip(unit, noise)
+    ]
+    np.testing.assert_allclose(smoothed(unit, key, 0.2, 0.15), by_hand, atol=1e-6)
+    np.testing.assert_array_equal(smoothed(unit, key, 0.0, 0.5), unit)
+    many = np.asarray(smoothed(jnp.zeros(4000), key, 0.1, 0.5))
+    assert abs(many.std() / 0.1 - 1) < 4 / np.sqrt(8000)

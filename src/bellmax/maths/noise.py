@@ -64,3 +64,13 @@ class OrnsteinUhlenbeck(Frozen):
 
 
 Noise = GaussianNoise | OrnsteinUhlenbeck
+
+
+def smoothed(unit: Array, key: Array, std: Array, most: Array) -> Array:
+    """Actions in -1 .. 1 with normal noise that is at most `most`, cut to -1 .. 1 again.
+
+    Where a target asks the critics about these, actions near each other have similar values (TD3; Fujimoto et al.,
+    2018, https://arxiv.org/abs/1802.09477, eq. 14).
+    """
+    noise = jnp.clip(std * jax.random.normal(key, unit.shape), -most, most)
+    return jnp.clip(unit + noise, -1, 1)

@@ -46,6 +46,11 @@ class TanhActor(eqx.Module):
         """Actions in -1 .. 1 -> actions of the box."""
         return to_box(self.space, unit)
 
+    def draw(self, obs: Any, key: Array) -> tuple[Array, Array]:
+        """Actions of the box and their log-densities in -1 .. 1, one an observation: [batch, n], [batch]."""
+        unit, log_prob = jax.vmap(self)(obs).sample_with_log_prob(key)
+        return self.stretch(unit), log_prob
+
 
 class Actor(eqx.Module):
     """An observation -> an action of the box: tanh of a dense layer, stretched."""

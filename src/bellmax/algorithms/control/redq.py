@@ -28,7 +28,6 @@ from jax import Array
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Prioritised, Replay, fold
 from bellmax.maths.delayed import when
-from bellmax.maths.distributions import TanhNormal
 from bellmax.maths.optimise import adam, descend, follow
 from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import weighted_mean
@@ -115,7 +114,7 @@ class REDQ(Algorithm):
     def target(self, state: State, batch: Transition, key: Array) -> Array:
         """y, [batch]."""
         policy_key, subset_key = jax.random.split(key)
-        action, log_prob = self.draw(state.actor, batch.next_obs, policy_key)
+        action, log_prob = state.actor.draw(batch.next_obs, policy_key)
         asked = jax.random.choice(subset_key, self.critics, (self.asked,), replace=False)
         next_value = values(some(state.targets, asked), batch.next_obs, action).min(0)
         return batch.reward + batch.discount * (next_value - jnp.exp(state.log_alpha) * log_prob)
@@ -139,16 +138,10 @@ class REDQ(Algorithm):
         return (actor, log_alpha, actor_opt, alpha_opt), jax.tree.map(lambda x: x * self.experience.updates, found)
 
     def actor_loss(self, actor: TanhActor, critics: Critic, alpha: Array, batch: Transition, key: Array) -> Any:
-        action, log_prob = self.draw(actor, batch.obs, key)
+        action, log_prob = actor.draw(batch.obs, key)
         value = values(critics, batch.obs, action).mean(0)
         return weighted_mean(alpha * log_prob - value, batch.weight), log_prob
 
     def alpha_loss(self, log_alpha: Array, log_prob: Array, batch: Transition) -> Array:
         target_entropy = -self.entropy_scale * batch.action.shape[-1]
         return -log_alpha * weighted_mean(log_prob + target_entropy, batch.weight)
-
-    def draw(self, actor: TanhActor, obs: Any, key: Array) -> tuple[Array, Array]:
-        """Actions of the box and their log-densities in -1 .. 1, one an observation: [batch, actions], [batch]."""
-        policy = jax.vmap(actor)(obs)
-        unit, log_prob = TanhNormal(policy.mean, policy.log_std).sample_with_log_prob(key)
-        return actor.stretch(unit), log_prob

@@ -22,7 +22,6 @@ from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Hindsight, Prioritised, Replay, fold
-from bellmax.maths.distributions import TanhNormal
 from bellmax.maths.optimise import adam, descend, follow
 from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import weighted_mean
@@ -103,7 +102,7 @@ class SAC(Algorithm):
 
     def target(self, state: State, batch: Transition, key: Array) -> Array:
         """y, [batch]."""
-        action, log_prob = self.draw(state.actor, batch.next_obs, key)
+        action, log_prob = state.actor.draw(batch.next_obs, key)
         next_value = jnp.minimum(*(jax.vmap(critic)(batch.next_obs, action) for critic in state.targets))
         return batch.reward + batch.discount * (next_value - jnp.exp(state.log_alpha) * log_prob)
 
@@ -115,7 +114,7 @@ class SAC(Algorithm):
         return means["critic_loss"], means | {"priority": terms["td_error"]}
 
     def actor_loss(self, actor: TanhActor, critics: Critics, alpha: Array, batch: Transition, key: Array) -> Any:
-        action, log_prob = self.draw(actor, batch.obs, key)
+        action, log_prob = actor.draw(batch.obs, key)
         value = jnp.minimum(*(jax.vmap(critic)(batch.obs, action) for critic in critics))
         loss = weighted_mean(alpha * log_prob - value, batch.weight)
         return loss, (log_prob, {"actor_loss": loss, "entropy": weighted_mean(-log_prob, batch.weight)})
@@ -123,9 +122,3 @@ class SAC(Algorithm):
     def alpha_loss(self, log_alpha: Array, log_prob: Array, batch: Transition) -> Array:
         target_entropy = -self.entropy_scale * batch.action.shape[-1]
         return -log_alpha * weighted_mean(log_prob + target_entropy, batch.weight)
-
-    def draw(self, actor: TanhActor, obs: Any, key: Array) -> tuple[Array, Array]:
-        """Actions of the box and their log-densities in -1 .. 1, one an observation: [batch, actions], [batch]."""
-        policy = jax.vmap(actor)(obs)
-        unit, log_prob = TanhNormal(policy.mean, policy.log_std).sample_with_log_prob(key)
-        return actor.stretch(unit), log_prob

@@ -24,7 +24,7 @@ from jax import Array
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Hindsight, Prioritised, Replay, fold
 from bellmax.maths.delayed import when
-from bellmax.maths.noise import GaussianNoise, OrnsteinUhlenbeck
+from bellmax.maths.noise import GaussianNoise, OrnsteinUhlenbeck, smoothed
 from bellmax.maths.optimise import adam, descend, follow
 from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import weighted_mean
@@ -112,9 +112,7 @@ class TD3(Algorithm):
         """y, [batch]."""
         actor, critics = state.targets
         chosen = to_unit(actor.space, jax.vmap(actor)(batch.next_obs))
-        noise = self.target_noise * jax.random.normal(key, chosen.shape)
-        noise = jnp.clip(noise, -self.target_noise_clip, self.target_noise_clip)
-        action = to_box(actor.space, jnp.clip(chosen + noise, -1, 1))
+        action = to_box(actor.space, smoothed(chosen, key, self.target_noise, self.target_noise_clip))
         next_value = jnp.minimum(*(jax.vmap(critic)(batch.next_obs, action) for critic in critics))
         return batch.reward + batch.discount * next_value
 

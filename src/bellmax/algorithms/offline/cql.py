@@ -23,7 +23,6 @@ from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
 from bellmax.experience import Dataset, Replay, fold
-from bellmax.maths.distributions import TanhNormal
 from bellmax.maths.optimise import adam, descend, follow
 from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import weighted_mean
@@ -108,7 +107,7 @@ class CQL(Algorithm):
 
     def target(self, state: State, batch: Transition, key: Array) -> Array:
         """y, [batch]."""
-        action, _ = self.draw(state.actor, batch.next_obs, key)
+        action, _ = state.actor.draw(batch.next_obs, key)
         next_value = jnp.minimum(*(jax.vmap(critic)(batch.next_obs, action) for critic in state.targets))
         return batch.reward + batch.discount * next_value
 
@@ -118,9 +117,9 @@ class CQL(Algorithm):
         size, dimensions = batch.action.shape
         even = jax.random.uniform(even_key, (size, self.samples, dimensions), minval=-1.0).swapaxes(0, 1)
         density = jnp.full((self.samples, size), -dimensions * jnp.log(2.0))
-        many = jax.vmap(self.draw, (None, None, 0))
+        many = jax.vmap(actor.draw, (None, 0))
         now, after = (
-            many(actor, obs, jax.random.split(k, self.samples))
+            many(obs, jax.random.split(k, self.samples))
             for obs, k in ((batch.obs, now_key), (batch.next_obs, next_key))
         )
         return Drawn(
@@ -142,7 +141,7 @@ class CQL(Algorithm):
         return jax.nn.logsumexp(q - drawn.log_prob, axis=0) - jnp.log(q.shape[0])
 
     def actor_loss(self, actor: TanhActor, critics: Critics, temperature: Array, batch: Transition, key: Array) -> Any:
-        action, log_prob = self.draw(actor, batch.obs, key)
+        action, log_prob = actor.draw(batch.obs, key)
         value = jnp.minimum(*(jax.vmap(critic)(batch.obs, action) for critic in critics))
         loss = weighted_mean(temperature * log_prob - value, batch.weight)
         return loss, (log_prob, {"actor_loss": loss, "entropy": weighted_mean(-log_prob, batch.weight)})
@@ -150,9 +149,3 @@ class CQL(Algorithm):
     def temperature_loss(self, log_temperature: Array, log_prob: Array, batch: Transition) -> Array:
         target_entropy = -self.entropy_scale * batch.action.shape[-1]
         return -log_temperature * weighted_mean(log_prob + target_entropy, batch.weight)
-
-    def draw(self, actor: TanhActor, obs: Any, key: Array) -> tuple[Array, Array]:
-        """Actions of the box and their log-densities in -1 .. 1, one an observation: [batch, actions], [batch]."""
-        policy = jax.vmap(actor)(obs)
-        unit, log_prob = TanhNormal(policy.mean, policy.log_std).sample_with_log_prob(key)
-        return actor.stretch(unit), log_prob

@@ -1,0 +1,5 @@
+"""Learned models of the world: networks that are environments, and what is imagined in them."""
+
+from bellmax.models.imagine import imagine
+
+__all__ = ["imagine"]
