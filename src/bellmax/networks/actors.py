@@ -48,7 +48,8 @@ class TanhActor(eqx.Module):
 
     def draw(self, obs: Any, key: Array) -> tuple[Array, Array]:
         """Actions of the box and their log-densities in -1 .. 1, one an observation: [batch, n], [batch]."""
-        unit, log_prob = jax.vmap(self)(obs).sample_with_log_prob(key)
+        policy = jax.vmap(self)(obs)  # vmap has made arrays of its bounds too
+        unit, log_prob = TanhNormal(policy.mean, policy.log_std).sample_with_log_prob(key)
         return self.stretch(unit), log_prob
 
 
