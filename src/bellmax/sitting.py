@@ -33,6 +33,14 @@ def carry_out(plan: Plan, folder: RunFolder | None, display: Display, checkpoint
             made.close()
 
 
+def paces(length: int, log_every: int | None, checkpoint_every: int | None) -> dict[str, Any]:
+    """How often a run of this length logs and saves, where nobody says: a hundred times, and ten."""
+    return {
+        "log_every": log_every or max(1, length // 100),
+        "checkpoint_every": checkpoint_every or max(1, length // 10),
+    }
+
+
 def _sit(plan: Plan, folder: RunFolder | None, display: Display, made: Any, meta: dict[str, Any]) -> Run:
     """One sitting: compile, train, and say how it went."""
     if folder is not None and not (folder.path / "config.json").exists():

@@ -24,7 +24,7 @@ from bellmax.recipes import Recipe, configured
 from bellmax.recipes import find as find_recipe
 from bellmax.run import Run
 from bellmax.runs import RunFolder
-from bellmax.sitting import carry_out
+from bellmax.sitting import carry_out, paces
 
 DEFAULT_STEPS = 100_000
 DEFAULT_ENVS = 8
@@ -78,26 +78,18 @@ def train(
     use_cache()
     shown, source = displays.make(display), find(env, **(env_options or {}))
     plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards)
-    length, trackers = plan["steps"], _trackers(track)
-    if evaluate_every is None:
-        evaluate_every = 0 if data is None else max(1, length // 10)
-    if not isinstance(source, Env):
-        source.check()  # what breaks Gymnasium's contract is said before there is a folder
-    world: Any = source
     made = Plan(
         **plan,
-        env=WithSimulator(world) if plans(plan["algorithm"]) else source,
+        **paces(plan["steps"], log_every, checkpoint_every),
+        env=_checked(source, plan["algorithm"]),
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
-        log_every=log_every or max(1, length // 100),
-        checkpoint_every=checkpoint_every or max(1, length // 10),
-        evaluate_every=evaluate_every,
+        evaluate_every=_evaluations(evaluate_every, data, plan["steps"]),
         evaluation_episodes=evaluation_episodes,
-        track=trackers if run_folder is not None else (),
+        track=_trackers(track, run_folder is not None),
         overlap=overlap,
         data=_logged(data, source),
     )
-    folder = None if run_folder is None else _folder(run_folder, name, made)
-    return carry_out(made, folder, shown)
+    return carry_out(made, None if run_folder is None else _folder(run_folder, name, made), shown)
 
 
 def resume(
@@ -206,6 +198,18 @@ def _plan(
     return {"algorithm": chosen, "steps": steps, "num_envs": num_envs, "recipe": found.name if found else None}
 
 
+def _checked(source: Any, algorithm: Algorithm) -> Any:
+    """The environment as the algorithm sees it. What breaks Gymnasium's contract is said before there is a folder."""
+    if not isinstance(source, Env):
+        source.check()
+    return WithSimulator(source) if plans(algorithm) else source
+
+
+def _evaluations(every: int | None, data: Any, length: int) -> int:
+    """Steps between two evaluations; where nobody says, none, but ten of what learns from logged steps."""
+    return every if every is not None else 0 if data is None else max(1, length // 10)
+
+
 def _logged(data: Any, source: Any) -> Any:
     """The logged steps that are meant, if any are. Raises bellmax.data.DataError where they do not fit."""
     if data is None:
@@ -234,11 +238,11 @@ def _knowing(algorithm: Algorithm, source: Any, normalise: bool | None, scale_re
     return algorithm.replace(rules=source)
 
 
-def _trackers(track: Sequence[str]) -> tuple[str, ...]:
+def _trackers(track: Sequence[str], kept: bool) -> tuple[str, ...]:
     for name in track:
         if name not in TRACKERS:
             raise ValueError(f"track = {list(track)}: there is no {name!r}, choose from {', '.join(TRACKERS)}.")
-    return tuple(track)
+    return tuple(track) if kept else ()
 
 
 def _folder(root: str | Path, name: str | None, plan: Plan) -> RunFolder:

@@ -126,5 +126,5 @@ STAYING: dict[str, Algorithm] = CLONING | {
     "td3-bc": bm.TD3BC(**SMALL, **LOGGED),
     "cql": bm.CQL(**SMALL, **LOGGED, samples=2),
 }
-OFFLINE = [Case("bc-choices", CLONING["bc"], MatchingReward())]
+OFFLINE = [Case(f"{name}-choices", algorithm, MatchingReward()) for name, algorithm in CLONING.items()]
 OFFLINE += [Case(name, algorithm, Target()) for name, algorithm in STAYING.items() if name != "bc"]

@@ -19,6 +19,7 @@ from tests.contract.test_contract import (  # noqa: F401
     bits,
     close,
     test_floats_change_without_compiling_again,
+    test_jit_changes_nothing,
     test_learning_moves_the_parameters,
     test_padding_changes_nothing,
     test_state_is_a_tree_of_arrays_that_keeps_its_shape,

@@ -19,7 +19,7 @@ from bellmax.encode import from_plain
 from bellmax.maths.schedules import resolve
 from bellmax.recipes import configured, find_language
 from bellmax.runs import RunFolder
-from bellmax.sitting import carry_out
+from bellmax.sitting import carry_out, paces
 
 DEFAULT_STEPS = 100
 EPOCHS = 3  # of rows that are read
@@ -68,8 +68,7 @@ def align(
     """
     use_cache()
     shown = displays.make(display)
-    chosen, recipe_steps = _chosen(algorithm, data)
-    chosen = configured(chosen, dict(hyperparameters or {}))
+    chosen, recipe_steps = _chosen(algorithm, data, hyperparameters or {})
     materials = find_materials(chosen, model, data, reward, tokeniser, critic, adapters, held_out)
     _can_be_evaluated(chosen, materials, evaluate_every)
     length = recipe_steps or default_steps(chosen, len(materials.rows)) if steps is None else steps
@@ -78,11 +77,10 @@ def align(
         materials=materials,
         steps=length,
         seeds=(seed,),
-        log_every=log_every or max(1, length // 100),
-        checkpoint_every=checkpoint_every or max(1, length // 10),
         evaluate_every=evaluate_every or 0,
         evaluation_episodes=evaluation_episodes,
         track=tuple(track) if run_folder is not None else (),
+        **paces(length, log_every, checkpoint_every),
         recipe=f"{algorithm_name(type(chosen))} on {data}" if recipe_steps else None,
         devices=None if devices is None else tuple(devices),  # type: ignore[arg-type]
     )
@@ -98,13 +96,14 @@ def _made_folder(root: str | Path | None, name: str | None, plan: AlignmentPlan)
     return folder
 
 
-def _chosen(algorithm: Any, data: Any) -> tuple[Any, int | None]:
+def _chosen(algorithm: Any, data: Any, hyperparameters: Mapping[str, Any]) -> tuple[Any, int | None]:
     """The learner, from its recipe for a built-in task if it goes by its name; updates, if the recipe says how many."""
-    if not isinstance(algorithm, str):
-        return algorithm, None
-    kind = language_class(algorithm)
-    found = find_language(algorithm_name(kind), data) if isinstance(data, str) else None
-    return found or (kind(), None)
+    recipe_steps = None
+    if isinstance(algorithm, str):
+        kind = language_class(algorithm)
+        found = find_language(algorithm_name(kind), data) if isinstance(data, str) else None
+        algorithm, recipe_steps = found or (kind(), None)
+    return configured(algorithm, dict(hyperparameters)), recipe_steps
 
 
 def _can_be_evaluated(algorithm: Any, materials: Any, every: int | None) -> None:

@@ -66,7 +66,7 @@ class OrnsteinUhlenbeck(Frozen):
 Noise = GaussianNoise | OrnsteinUhlenbeck
 
 
-def smoothed(unit: Array, key: Array, std: Array, most: Array) -> Array:
+def smoothed(unit: Array, key: Array, std: float | Array, most: float | Array) -> Array:
     """Actions in -1 .. 1 with normal noise that is at most `most`, cut to -1 .. 1 again.
 
     Where a target asks the critics about these, actions near each other have similar values (TD3; Fujimoto et al.,
