@@ -1,5 +1,8 @@
 """The whole of RLHF on a small task: the table says what the three runs say."""
 
+import shutil
+
+import jax
 import numpy as np
 import pytest
 
@@ -37,6 +40,19 @@ def test_the_table_has_a_row_for_each_policy(made, tmp_path):
     assert 0 <= after["right"] <= 1
     assert made.samples[0].keys() == {"prompt", "before", "after"}
     assert frontier(made.ppo, tmp_path / "frontier.png").stat().st_size > 10_000
+
+
+def test_its_runs_are_found_again_even_where_they_were_moved(made, tmp_path):
+    first, moved = made.ppo.folder.path.parent, tmp_path / "moved"
+    shutil.copytree(first, moved)
+    hidden = first.rename(first.with_name("gone"))  # nothing is left where the runs were made
+    try:
+        again = bm.load(moved / made.ppo.folder.path.name)
+    finally:
+        hidden.rename(first)
+    assert again.plan.materials.rewards.weights == {"reward model": 1.0, "right": 0.0}
+    jax.tree.map(np.testing.assert_array_equal, again.model, made.ppo.model)
+    assert bm.load(made.ppo.folder.path).plan.materials.reward_names["right"] == ["task", 0.0]
 
 
 def test_the_doctor_sees_what_goes_wrong():

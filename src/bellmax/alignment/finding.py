@@ -24,6 +24,7 @@ from bellmax.language.transformer import Transformer
 
 TINY: dict[str, Any] = {"width": 128, "layers": 4, "heads": 4, "max_positions": 512}
 TASK_ROWS, HELD_OUT = 4096, 256
+OWN = "task"  # how a run's config calls the reward of the run's own task
 
 
 def find_materials(
@@ -104,7 +105,7 @@ def _find_rewards(algorithm: Any, reward: Any, task: Any) -> tuple[Rewards | Non
     if reward is None:
         return Rewards({"task": task.reward}), {}
     asked = _by_name(reward)
-    found = {name: (_reference(part), weight) for name, (part, weight) in asked.items()}
+    found = {name: (_reference(part, task), weight) for name, (part, weight) in asked.items()}
     names = {name: [reference, weight] for name, (reference, weight) in found.items() if reference is not None}
     return rewards_of(reward), names if len(names) == len(asked) else None
 
@@ -114,8 +115,10 @@ def rewards_of(reward: Any) -> Rewards:
     return Rewards({name: (_one_reward(part), weight) for name, (part, weight) in _by_name(reward).items()})
 
 
-def _reference(part: Any) -> str | None:
-    """What finds a reward again: its name, or its run's folder."""
+def _reference(part: Any, task: Any) -> str | None:
+    """What finds a reward again: its name, its run's folder, or that it is the task's."""
+    if task is not None and getattr(part, "__self__", None) == task and part.__name__ == "reward":
+        return OWN
     folder = getattr(part, "folder", None)
     return part if isinstance(part, str) else None if folder is None else str(folder.path)
 
@@ -173,8 +176,6 @@ def found_again(path: Path, config: Mapping[str, Any], algorithm: Any, reward: A
     """What a run in a folder works with. Weights are not among it: they are in its checkpoints."""
     where = path / START
     names = config["rewards"]
-    if reward is None and names:
-        reward = {name: (reference, weight) for name, (reference, weight) in names.items()}
     if reward is None and names is None:
         raise ValueError(
             f"{path}: its rewards are functions made in a program; pass them, as in resume(..., reward=...)."
@@ -182,6 +183,8 @@ def found_again(path: Path, config: Mapping[str, Any], algorithm: Any, reward: A
     data = config["environment"]["name"]
     described = config["environment"]["task"]
     task = find_task(described) if isinstance(described, str) else from_plain(described)
+    if reward is None and names:
+        reward = {name: (_referred(reference, path, task), weight) for name, (reference, weight) in names.items()}
     rewards, _ = _find_rewards(algorithm, reward, task) if reward is not None or task is not None else (None, {})
     critic = _config(where / "critic.json") if config["critic"] else None
     return Materials(
@@ -197,6 +200,14 @@ def found_again(path: Path, config: Mapping[str, Any], algorithm: Any, reward: A
         critic=critic,
         adapters=config["model"]["adapters"],
     )
+
+
+def _referred(reference: str, path: Path, task: Any) -> Any:
+    """What a run's config calls a reward, as `align` takes it. Runs that were moved are looked for beside this one."""
+    if reference == OWN and task is not None:
+        return task.reward
+    beside = path.parent / Path(reference).name
+    return str(beside) if not Path(reference).exists() and (beside / START).is_dir() else reference
 
 
 def _date(text: str | None) -> datetime.datetime | None:
