@@ -24,7 +24,7 @@ from bellmax.report import write_result
 
 RESULTS = Path("docs/results")
 PROMPTS = 256  # held out
-KL = 3.0  # nats an answer: what the controller is to hold
+KL = 0.4  # nats an answer: what the controller is to hold; a reward of right or wrong presses for no more than about 1
 
 
 class Row(NamedTuple):
@@ -46,7 +46,8 @@ ROWS = {
 }
 ROWS |= {f"{name}-shuffled": row._replace(least=0.05, goal="stays") for name, row in ROWS.items() if "rev" in name}
 ROWS |= {f"{name}-reverse": Row(name, "reverse", 220, 0.05, "gains") for name in ("dpo", "orpo")}
-ROWS["ppo-lm-controller"] = Row("ppo-lm", "reverse", 220, 0.1, "settles", {"target_kl": KL, "kl_weight": 0.5})
+STEERED = {"target_kl": KL, "kl_weight": 0.05, "learning_rate": 3e-4}  # a rate that falls to 0 would steer nothing
+ROWS["ppo-lm-controller"] = Row("ppo-lm", "reverse", 220, 0.1, "settles", STEERED)
 TARGETS = {"reaches": ">= {}", "gains": "gains >= {}", "stays": "gains < {}", "settles": f"KL of {KL} within {{:.0%}}"}
 
 
