@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.value.rainbow import Rainbow
     from bellmax.algorithms.wrappers.curious import Curious
     from bellmax.algorithms.wrappers.normalised import Normalised
+    from bellmax.algorithms.wrappers.partly_frozen import PartlyFrozen
     from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
     from bellmax.alignment.choosing import best_of, judged_pairs
     from bellmax.alignment.front import align
@@ -127,7 +128,8 @@ if TYPE_CHECKING:
     from bellmax.reality.sensitivity import sensitivity
     from bellmax.run import Run
     from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Privileged, Simulated
-    from bellmax.training import resume, sweep, train
+    from bellmax.sweeping import sweep
+    from bellmax.training import resume, train
 
 __version__ = "0.1.0"
 

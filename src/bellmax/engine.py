@@ -24,6 +24,7 @@ class Engine(Protocol):
 
     spec: Spec
 
+    def begin_with(self, states: Sequence[Any]) -> None: ...
     def compile(self) -> None: ...
     def advance(self, most_steps: Sequence[int], stop: Callable[[], bool]) -> list[Totals]: ...
     def rescued(self) -> list[Totals]: ...
@@ -51,7 +52,7 @@ def engine(plan: Plan, tree: Any = None, sessions: int = 0, say: Say = _silent) 
     if plan.driver == "language":
         from bellmax.alignment.engine import Language
 
-        return Language(plan, tree)  # type: ignore[arg-type]
+        return Language(plan, tree)  # type: ignore[arg-type,return-value]
     if plan.driver == "offline":
         from bellmax.data.engine import Offline
 
@@ -106,6 +107,9 @@ class InGraph:
         find_room(plan, self.spec, say)
         self._fleet = Fleet([plan.algorithm] * len(plan.seeds), plan.env, plan.seeds, plan.num_envs, tree)
 
+    def begin_with(self, states: Sequence[Any]) -> None:
+        self._fleet.begin_with(states)
+
     def compile(self) -> None:
         self._fleet.compile()
 
@@ -151,6 +155,9 @@ class Hosted:
         host = find_room(plan, self.spec, say)
         run = None if tree is None else jax.tree.map(lambda x: x[0], tree)
         self._drive = hosted.Drive(plan.algorithm, self._envs, jax.random.key(seed), run, plan.overlap, host)
+
+    def begin_with(self, states: Sequence[Any]) -> None:
+        self._drive.begin_with(states[0])
 
     def compile(self) -> None:
         self._drive.compile()

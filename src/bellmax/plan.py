@@ -32,6 +32,7 @@ class Plan:
     track: tuple[str, ...] = ()
     overlap: bool = False  # on the host, learn while the environments step: actions are chosen one update earlier
     data: Any = None  # a `bellmax.data.Logged`, if nothing is to be collected; then steps are updates
+    start: Any = None  # a `bellmax.starting.Start`, if it begins with what another run has learned
 
     def __post_init__(self) -> None:
         least = {"steps": 1, "num_envs": 1, "log_every": 1, "checkpoint_every": 1}
@@ -88,7 +89,8 @@ class Plan:
 
     def config(self, spec: Any) -> dict[str, Any]:
         """What config.json says."""
-        data = {} if self.data is None else {"data": self.data.config()}
+        more = {} if self.data is None else {"data": self.data.config()}
+        more |= {} if self.start is None else {"start_from": self.start.config()}
         return {
             "algorithm": to_plain(self.algorithm),
             "environment": self._environment(),
@@ -104,7 +106,7 @@ class Plan:
             "track": list(self.track),
             "overlap": self.overlap,
             "spec": spec_to_plain(spec),
-        } | data
+        } | more
 
     def _environment(self) -> dict[str, Any]:
         if self.ingraph:
@@ -148,8 +150,18 @@ def planned(
         track=tuple(config["track"]),
         overlap=config.get("overlap", False),
         data=logged(config, data, goes_on),
+        start=begins_with(config),
         **{name: config[name] for name in kinds},
     )
+
+
+def begins_with(config: dict[str, Any]) -> Any:
+    """The run that a run begins with, if there is one; it is looked for when it is needed."""
+    if "start_from" not in config:
+        return None
+    from bellmax.starting import Start
+
+    return Start(**config["start_from"])
 
 
 def logged(config: dict[str, Any], data: Any, goes_on: bool) -> Any:

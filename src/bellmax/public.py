@@ -69,6 +69,7 @@ WHERE = {
     "algorithms.value.rainbow": ("Rainbow",),
     "algorithms.wrappers.curious": ("Curious",),
     "algorithms.wrappers.normalised": ("Normalised",),
+    "algorithms.wrappers.partly_frozen": ("PartlyFrozen",),
     "algorithms.wrappers.scaled_rewards": ("ScaledRewards",),
     "alignment.choosing": ("best_of", "judged_pairs"),
     "alignment.front": ("align",),
@@ -112,5 +113,6 @@ WHERE = {
     "reality.sensitivity": ("sensitivity",),
     "run": ("Run",),
     "spaces": ("Box", "Discrete", "Masked", "MultiBinary", "MultiDiscrete", "Privileged", "Simulated"),
-    "training": ("resume", "sweep", "train"),
+    "sweeping": ("sweep",),
+    "training": ("resume", "train"),
 }

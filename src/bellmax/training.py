@@ -1,14 +1,14 @@
-"""The front door: train, resume, load, sweep."""
+"""The front door: train and resume."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bellmax import display as displays
+from bellmax import starting
 from bellmax.algorithms.wrappers.normalised import Normalised
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.catalogue import algorithm_class, algorithm_name
@@ -36,6 +36,8 @@ def train(
     env: Any,
     *,
     data: Any = None,
+    start_from: Any = None,
+    frozen: Sequence[str] = (),
     steps: int | None = None,
     num_envs: int | None = None,
     seeds: int | Sequence[int] = 1,
@@ -60,6 +62,9 @@ def train(
     env            a Gymnasium id, "gymnax:ID", "bellmax:NAME", an in-graph Env, or a Gymnasium class, factory or object
     data           logged steps to learn from, and nothing else: a .npz or .parquet file, "minari:ID", a run's folder, a
                    dict of arrays (see docs/offline.md); the environment only says what fits, and evaluates
+    start_from     a run, its folder, or a checkpoint in it, with whose weights this one begins: the algorithm and its
+                   layers must be alike; optimisers and schedules begin anew (see docs/robustness.md)
+    frozen         names of layers that do not move, as in ("torsos",); see `PartlyFrozen`
     steps          environment steps of each seed, all its environments together; with data, updates
     seeds          how many, or which; they are trained together
     hyperparameters     to change on top of the recipe or the algorithm, by name
@@ -78,16 +83,20 @@ def train(
     use_cache()
     shown, source = displays.make(display), find(env, **(env_options or {}))
     plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards)
+    if frozen:
+        plan["algorithm"] = starting.with_frozen(plan["algorithm"], frozen)
+    world = _checked(source, plan["algorithm"])
     made = Plan(
         **plan,
         **paces(plan["steps"], log_every, checkpoint_every),
-        env=_checked(source, plan["algorithm"]),
+        env=world,
         seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
         evaluate_every=_evaluations(evaluate_every, data, plan["steps"]),
         evaluation_episodes=evaluation_episodes,
         track=_trackers(track, run_folder is not None),
         overlap=overlap,
         data=_logged(data, source),
+        start=starting.fitting(start_from, frozen, plan["algorithm"], world, plan["num_envs"]),
     )
     return carry_out(made, None if run_folder is None else _folder(run_folder, name, made), shown)
 
@@ -121,30 +130,6 @@ def resume(
         plan = Plan(**{**vars(plan), "steps": steps})
         folder.write_config({**folder.config, "steps": steps})
     return carry_out(plan, folder, displays.make(display), checkpoint)
-
-
-def sweep(algorithm: str | Algorithm, env: Any, over: Mapping[str, Sequence[Any]], **options: Any) -> list[Run]:
-    """Train once for every combination of hyperparameters -> runs. Floats do not compile again.
-
-    sweep("ppo", "gymnax:CartPole-v1", {"learning_rate": [1e-4, 3e-4, 1e-3]}, seeds=5). `options` are those of `train`.
-    """
-    settings = [dict(zip(over, values)) for values in itertools.product(*over.values())]
-    fixed = dict(options.pop("hyperparameters", None) or {})
-    example = algorithm_class(algorithm)() if isinstance(algorithm, str) else algorithm
-    for changes in settings:
-        configured(example, fixed | changes)  # all are checked before the first is trained
-    source = find(env, **(options.pop("env_options", None) or {}))
-    name = options.pop("name", None) or f"sweep-{algorithm_name(type(example))}"
-    return [
-        train(algorithm, source, name=f"{name}-{_label(changes)}", hyperparameters=fixed | changes, **options)
-        for changes in settings
-    ]
-
-
-def _label(changes: Mapping[str, Any]) -> str:
-    return "-".join(
-        f"{key}={value:g}" if isinstance(value, float) else f"{key}={value}" for key, value in changes.items()
-    )
 
 
 def default_envs(algorithm: Algorithm) -> int:

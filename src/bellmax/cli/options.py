@@ -23,6 +23,8 @@ class Options:
 
     steps: int = DEFAULT_STEPS  # environment steps of each seed; with --data, updates
     data: Annotated[str | None, _said("steps of its own"), arg(metavar="FILE|RUN|minari:ID")] = None  # logged steps
+    start_from: Annotated[str | None, _said("nothing"), arg(metavar="RUN")] = None  # begin with this run's weights
+    frozen: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="PART")] = ()  # layers that do not move: torsos
     num_envs: int = DEFAULT_ENVS  # environments side by side
     seeds: Annotated[str, arg(metavar="N|A,B,..")] = "1"  # how many runs to train together, or their seeds
     recipe: Literal["auto", "none"] = "auto"  # auto: settings known to work, if there are any; none: the paper's
@@ -55,9 +57,10 @@ class Options:
     def arguments(self) -> dict[str, Any]:
         """What `bellmax.train` wants to hear, by name."""
         same = ["steps", "data", "num_envs", "recipe", "normalise", "scale_rewards", "name"]
-        same += ["log_every", "evaluate_every", "evaluation_episodes", "checkpoint_every", "overlap"]
+        same += ["frozen", "log_every", "evaluate_every", "evaluation_episodes", "checkpoint_every", "overlap"]
         return {name: getattr(self, name) for name in same} | {
             "seeds": seeds(self.seeds),
+            "start_from": None if self.start_from is None else start(self.start_from),
             "run_folder": None if self.run_folder.lower() == "none" else self.run_folder,
             "track": () if self.track.lower() == "none" else tuple(self.track.split(",")),
             "display": "quiet" if self.quiet else "json" if self.json else "auto",
@@ -81,6 +84,13 @@ class Options:
             action_delay=late(self.action_delay, "--action-delay"),
             observation_delay=late(self.observation_delay, "--observation-delay"),
         )
+
+
+def start(name: str) -> str:
+    """The folder of the run that is meant, or a checkpoint as it is. Raises RunFolderError."""
+    from bellmax.cli.find_run import find_run
+
+    return name if name.endswith(".safetensors") else str(find_run(name))
 
 
 def between(text: str) -> tuple[str, tuple[float, float]]:

@@ -8,7 +8,7 @@ from tyro.conf import UseAppendAction, arg
 
 from bellmax.cli.find_run import explain_interrupt
 from bellmax.cli.request import understand
-from bellmax.training import sweep
+from bellmax.sweeping import sweep
 
 _OVER: Any = Annotated[
     tuple[str, ...],

@@ -62,6 +62,10 @@ class Offline:
             runs = [jax.tree.map(lambda x: x[i], tree) for i in range(len(plan.seeds))]  # noqa: B023
         self._runs = [stack(runs)] if self._stacked else runs
 
+    def begin_with(self, states: Sequence[Any]) -> None:
+        runs = [self.run(index)._replace(state=state) for index, state in enumerate(states)]
+        self._runs = [stack(runs)] if self._stacked else runs
+
     def compile(self) -> None:
         self.advance([0] * len(self.plan.seeds), bool)
 

@@ -48,6 +48,11 @@ class Fleet:
             self._runs = [runs] if self._stacked else unstack(runs, len(seeds))
         self._together = stack(self.algorithms) if self._stacked else None
 
+    def begin_with(self, states: Sequence[Any]) -> None:
+        """Put other states, one a run, in the place of the fresh ones."""
+        made = [self.run(index)._replace(state=state) for index, state in enumerate(states)]
+        self._runs = [stack(made)] if self._stacked else made
+
     def compile(self) -> None:
         """Compile, without taking a step."""
         self.advance(0, [0] * len(self.algorithms))

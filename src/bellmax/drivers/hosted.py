@@ -101,6 +101,12 @@ class Drive:
         run = self.run
         return round_keys(run.key, run.round, self.experience.length).learn
 
+    def begin_with(self, state: Any) -> None:
+        """Put another state in the place of the fresh one, before the first step."""
+        run = jax.tree.unflatten(self._tree, self._leaves)
+        self._hold(jax.tree.leaves(run._replace(state=jax.tree.map(jnp.asarray, state))))
+        self._restart()
+
     def compile(self) -> None:
         """Compile the device calls, on copies that are thrown away."""
         memory, last = jax.tree.map(jnp.copy, self._memory), np.zeros(self.spec.num_envs, bool)
