@@ -39,10 +39,10 @@ FOOD = bm.Dataset(batch=128)
 SMALL = {"hidden": (64, 64), "experience": FOOD}
 FAST = SMALL | {"gamma": 0.98, "learning_rate": 1e-3, "critic_learning_rate": 1e-3}
 ROWS = {
-    "bc": Row(bm.BC(**SMALL), 2_000, beats_bc=False),
+    "bc": Row(bm.BC(**SMALL), 6_000, beats_bc=False),
     "iql": Row(bm.IQL(**FAST, expectile=0.9, beta=3.0), 6_000),
     "td3-bc": Row(bm.TD3BC(**FAST), 6_000),
-    "cql": Row(bm.CQL(**FAST, alpha=1.0, samples=4), 4_000),
+    "cql": Row(bm.CQL(**FAST, alpha=1.0, samples=4), 6_000),
 }
 
 

@@ -172,6 +172,13 @@ class Algorithm(Frozen):
         """The memory to start an episode with."""
         return None
 
+    def hear(self, state: Any, memory: Any, outcome: Outcome) -> Any:
+        """What came of the last action, of the same episode -> the memory to act with next, of the same shapes.
+
+        `act` never sees a reward; whoever needs one to act, as for the return that is still to come, keeps it here.
+        """
+        return memory
+
     def observe(self, state: Any, fresh: Transition) -> Any:
         """Look at steps [time, env] once, in order, as they are collected, before anything is learned -> state.
 

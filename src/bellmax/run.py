@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bellmax.core import Algorithm, Spec
+from bellmax.core import Algorithm, Outcome, Spec
 from bellmax.drivers.evaluate import Evaluation
 from bellmax.engine import evaluate_policy
 from bellmax.plan import Plan
@@ -155,7 +155,8 @@ class Run:
 
 
 class Policy:
-    """A trained policy as a function. One that remembers is told where an episode starts with `reset`."""
+    """A trained policy as a function. One that remembers is told where an episode starts with `reset`, and, if it acts
+    on rewards, after every step what came of it with `hear`."""
 
     def __init__(self, algorithm: Algorithm, state: Any, spec: Spec, greedy: bool = True):
         from bellmax.spaces import confine
@@ -170,10 +171,16 @@ class Policy:
 
         self._begin = functools.partial(jax.jit(algorithm.begin), state)
         self._decide = functools.partial(jax.jit(decide), state)
+        self._hear = functools.partial(jax.jit(algorithm.hear), state)
 
     def reset(self) -> None:
         """An episode starts: forget."""
         self._begun = False
+
+    def hear(self, obs: Any, reward: float, discount: float = 1.0, last: bool = False) -> None:
+        """What came of the last action: for a policy that acts on rewards, such as the decision transformer's."""
+        outcome = Outcome(obs, np.float32(reward), np.float32(discount), np.bool_(last))
+        self._memory = self._hear(self._memory, outcome)
 
     def __call__(self, obs: Any) -> Any:
         """The action for one observation, as NumPy."""

@@ -4,6 +4,7 @@ import sys
 
 import jax
 import numpy as np
+from tests.drivers.listener import Listener
 
 import bellmax as bm
 from bellmax import memory
@@ -17,6 +18,8 @@ BUFFERS = {
 
 
 def learner(buffer):
+    if buffer == "heard":
+        return Listener(BUFFERS["replay"], actions=2)
     return bm.DQN(hidden=(8,), experience=BUFFERS[buffer], exploration=bm.EpsilonGreedy(0.3))
 
 
@@ -41,8 +44,8 @@ def same(one, other):
 
 def main(folder):
     host = jax.devices()[1]
-    for buffer in BUFFERS:
-        for overlap in (False, True):
+    for buffer in (*BUFFERS, "heard"):
+        for overlap in (False, True) if buffer in BUFFERS else (False,):
             (one, first), (other, second) = driven(buffer, overlap, None), driven(buffer, overlap, host)
             assert same(one.run, other.run)
             assert same(first, second)

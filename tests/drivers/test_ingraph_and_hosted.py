@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.drivers.listener import Listener
 
 from bellmax import A2C, PPO, REINFORCE, Episodes, Normalised, RecurrentPPO, Steps
 from bellmax.algorithms.tabular.dyna_q import DynaQ
@@ -27,6 +28,7 @@ ALGORITHMS = [
     QLearning(),
     SARSA(learning_rate=0.3),
     DynaQ(planning_steps=3),
+    Listener(Steps(5)),
 ]
 ENVS = 3
 

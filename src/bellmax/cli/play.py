@@ -66,7 +66,9 @@ def played(rules: Any, opponent: Any, begins: bool, seed: int) -> str:
             action, memory = opponent(one(obs), now[None], memory)
             move = int(action[0])
             print(f"{opponent.name} plays {move}")
-        state, (obs, reward, _, last) = step(state, move, now)
+        state, outcome = step(state, move, now)
+        memory = memory if mine else opponent.hear(memory, one(outcome))
+        obs, reward, _, last = outcome
         print(rules.text(state))
         if last:
             won = float(reward) * (1 if mine else -1)

@@ -58,6 +58,7 @@ def games(
         act_key, step_key = jax.random.split(jax.random.fold_in(key, ply + 1))
         action, memories[side] = (first, second)[side](obs, jax.random.split(act_key, count), memories[side])
         state, outcome = _step(env, state, action, step_key)
+        memories[side] = (first, second)[side].hear(memories[side], outcome)
         reward, discount, last = (np.asarray(x) for x in (outcome.reward, outcome.discount, outcome.last))
         if (discount[~over] > 0).any():
             raise ValueError(f"{env.name}: the same side moves twice; the arena is for two who take turns.")

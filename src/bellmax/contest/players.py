@@ -13,7 +13,7 @@ from jax import Array
 
 from bellmax.algorithms.planning.mcts import MCTS
 from bellmax.contest.minimax import evenly_over, solve_game
-from bellmax.core import Env
+from bellmax.core import Env, Outcome
 from bellmax.envs.with_simulator import WithSimulator
 from bellmax.loading import load
 from bellmax.maths.chance import choose
@@ -30,9 +30,18 @@ BUILT_IN = ("random", "minimax", "mcts", "mcts:SIMULATIONS")
 class Player:
     """A name, and what it does in many games at once."""
 
-    def __init__(self, name: str, choose: Choose, state: Any = None, begin: Callable[..., Any] | None = None):
-        """choose: state, obs, key, memory -> action, memory; begin: state, obs, key -> memory; both for one game."""
+    def __init__(
+        self,
+        name: str,
+        choose: Choose,
+        state: Any = None,
+        begin: Callable[..., Any] | None = None,
+        hear: Callable[..., Any] | None = None,
+    ):
+        """choose: state, obs, key, memory -> action, memory; begin: state, obs, key -> memory; hear: state, memory,
+        outcome of its own move -> memory; all for one game."""
         self.name, self._state = name, state
+        self._hear = None if hear is None else jax.jit(jax.vmap(hear, (None, 0, 0)))
         self._choose = jax.jit(jax.vmap(choose, (None, 0, 0, 0)))
         self._begin = jax.jit(jax.vmap(begin or (lambda state, obs, key: None), (None, 0, 0)))
 
@@ -43,6 +52,10 @@ class Player:
     def __call__(self, obs: Simulated, keys: Array, memory: Any) -> tuple[Array, Any]:
         """The moves in all games -> int32 [game], memories."""
         return self._choose(self._state, obs, keys, memory)
+
+    def hear(self, memory: Any, outcome: Outcome) -> Any:
+        """The memories with what came of its moves; every leaf of `outcome` is [game, ...]."""
+        return memory if self._hear is None else self._hear(self._state, memory, outcome)
 
     def __repr__(self) -> str:
         return f"Player({self.name!r})"
@@ -83,8 +96,9 @@ def run_player(run: Run, name: str | None = None, seed: int = 0, greedy: bool = 
         return decision.action, decision.memory
 
     begin = lambda state, obs, key: algorithm.begin(state, seen(obs), key)
+    hear = lambda state, memory, outcome: algorithm.hear(state, memory, outcome._replace(obs=seen(outcome.obs)))
     name = name or (run.folder.path.name if run.folder else run.plan.algorithm_name)
-    return Player(name, move, run.state_of(seed), begin)
+    return Player(name, move, run.state_of(seed), begin, hear)
 
 
 def checkpoints(path: str | Path, seed: int = 0) -> list[Player]:

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bellmax.core import Algorithm, Decision, Transition
+from bellmax.core import Algorithm, Decision, Outcome, Transition
 from bellmax.experience import Steps
 from bellmax.ranges import Unit
 from bellmax.spaces import Discrete, Masked, Tree, confine, sample
@@ -25,6 +25,9 @@ class Behaviour(Algorithm):
 
     def begin(self, state: Any, obs: Any, key: Array) -> Any:
         return self.inner.begin(state, obs, key)
+
+    def hear(self, state: Any, memory: Any, outcome: Outcome) -> Any:
+        return self.inner.hear(state, memory, outcome)
 
     def act(self, state: Any, obs: Any, key: Array, memory: Any = None) -> Decision:
         inner_key, any_key, coin_key = jax.random.split(key, 3)

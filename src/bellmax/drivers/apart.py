@@ -15,10 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bellmax.core import Algorithm, Spec, Transition
+from bellmax.core import Algorithm, Outcome, Spec, Transition
 from bellmax.drivers import fused
 from bellmax.drivers.fused import Calls, Run
-from bellmax.drivers.learn import all_finite, eats, means, priority_in, round_keys
+from bellmax.drivers.learn import all_finite, eats, hear_all, means, priority_in, round_keys
 
 Device = Any  # a jax.Device
 
@@ -60,9 +60,13 @@ def compiled(
     def ahead(leaves: list[Array], *rest: Any) -> Any:
         return _ahead(*whole(leaves), *rest)
 
-    def end(learns: bool, floats: list[Array], leaves: list[Array], window: Transition, *rest: Any) -> Any:
+    def end(
+        learns: bool, floats: list[Array], leaves: list[Array], window: Transition, memory: Any, outcome: Any, *now: Any
+    ) -> Any:
+        if jax.tree.leaves(memory):
+            memory = _hear(*whole([*floats, *leaves]), memory, outcome)
         leaves, metrics, sound = study(learns, floats, leaves, window)
-        return leaves, *_act(*whole([*floats, *leaves]), *rest), metrics, sound
+        return leaves, *_act(*whole([*floats, *leaves]), memory, *now), metrics, sound
 
     def study(learns: bool, floats: list[Array], leaves: list[Array], window: Transition) -> Any:
         algorithm, buffer = algorithm_tree.unflatten(floats), run_tree.unflatten(leaves).buffer
@@ -106,9 +110,14 @@ def _begin(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> Any:
 
 
 @jax.jit
-def _ahead(algorithm: Algorithm, run: Run, memory: Any, obs: Any, last: Array) -> Any:
-    draws, memory, choice = fused.act_ahead(algorithm, run, memory, obs, last)
+def _ahead(algorithm: Algorithm, run: Run, memory: Any, outcome: Outcome, *now: Any) -> Any:
+    draws, memory, choice = fused.act_ahead(algorithm, run, memory, outcome, *now)
     return draws, memory, fused.pack(choice)
+
+
+@jax.jit
+def _hear(algorithm: Algorithm, run: Run, memory: Any, outcome: Outcome) -> Any:
+    return hear_all(algorithm, run.state, memory, outcome)
 
 
 @jax.jit

@@ -83,6 +83,7 @@ def _pull(
     decision = algorithm.act(table.state, table.obs, act_key, table.memory)
     means = env.means(table.env_state, table.obs)  # type: ignore[attr-defined]
     env_state, outcome = env.step(table.env_state, confine(env.spec.action, decision.action), env_key)
+    memory = algorithm.hear(table.state, decision.memory, outcome)
     obs, reward, discount, last = outcome
     one = Transition(table.obs, decision.action, reward, discount, last, obs, decision.extras, jnp.float32(1))
     fresh = jax.tree.map(lambda x: x[None, None], one)
@@ -90,7 +91,7 @@ def _pull(
     best, mean = means.max(), jnp.where(jnp.arange(means.shape[0]) == decision.action, means, 0).sum()
     regret, realised_regret = table.regret + best - mean, table.realised_regret + best - reward
     optimal = best - mean <= ROUNDING * jnp.maximum(jnp.abs(best), 1)
-    return Table(state, env_state, obs, decision.memory, regret, realised_regret), reward, optimal
+    return Table(state, env_state, obs, memory, regret, realised_regret), reward, optimal
 
 
 def _check(algorithm: Algorithm, env: Env) -> None:

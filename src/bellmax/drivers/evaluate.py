@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bellmax.core import Algorithm, Env
+from bellmax.core import Algorithm, Env, Outcome
 from bellmax.drivers.hosted import HostedEnvs
-from bellmax.drivers.learn import begin_all, where
+from bellmax.drivers.learn import begin_all, hear_all, where
 from bellmax.spaces import confine
 
 
@@ -67,9 +67,10 @@ def play(
         keys = jax.random.split(jax.random.fold_in(step_key, t), (2, episodes))
         decision = jax.vmap(choose, (None, 0, 0, 0))(state, obs, keys[0], memory)
         action = confine(env.spec.action, decision.action)
-        env_state, (obs, reward, _, last) = jax.vmap(env.step)(env_state, action, keys[1])
+        env_state, outcome = jax.vmap(env.step)(env_state, action, keys[1])
+        (obs, reward, _, last), memory = outcome, hear_all(algorithm, state, decision.memory, outcome)
         scores, lengths = scores + jnp.where(alive, reward, 0), lengths + alive
-        return env_state, obs, decision.memory, scores, lengths, alive & ~jnp.asarray(last, bool), t + 1
+        return env_state, obs, memory, scores, lengths, alive & ~jnp.asarray(last, bool), t + 1
 
     fresh = jnp.zeros(episodes), jnp.zeros(episodes, jnp.int32), jnp.ones(episodes, bool), jnp.int32(0)
     return jax.lax.while_loop(go_on, step, (env_state, obs, memory, *fresh))[3:6]
@@ -100,6 +101,8 @@ def hosted(
     while any(len(slot) < n for slot, n in zip(slots, quota)):
         action, memory = _choose(algorithm, state, obs, memory, key, np.int32(t), greedy, envs.spec.action)
         arrival, t = envs.step(jax.tree.map(np.asarray, action)), t + 1
+        outcome = Outcome(arrival.next_obs, arrival.reward, arrival.discount, arrival.last)
+        memory = _hear(algorithm, state, memory, outcome) if jax.tree.leaves(memory) else memory
         real = arrival.weight > 0
         score, length, obs = score + arrival.reward * real, length + real, arrival.obs
         for i in np.flatnonzero((arrival.last & real) | (t >= limit)):
@@ -116,6 +119,11 @@ def hosted(
 @jax.jit
 def _begin(algorithm: Algorithm, state: Any, obs: Any, key: Array) -> Any:
     return begin_all(algorithm, state, obs, key)
+
+
+@jax.jit
+def _hear(algorithm: Algorithm, state: Any, memory: Any, outcome: Outcome) -> Any:
+    return hear_all(algorithm, state, memory, outcome)
 
 
 @jax.jit

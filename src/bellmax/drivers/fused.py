@@ -16,8 +16,17 @@ import numpy as np
 from jax import Array
 from jax.extend.core import Literal
 
-from bellmax.core import Algorithm, Spec, Transition
-from bellmax.drivers.learn import begin_all, eats, example_transition, learn_or_keep, round_keys, step_keys, where
+from bellmax.core import Algorithm, Outcome, Spec, Transition
+from bellmax.drivers.learn import (
+    begin_all,
+    eats,
+    example_transition,
+    hear_all,
+    learn_or_keep,
+    round_keys,
+    step_keys,
+    where,
+)
 from bellmax.spaces import zeros
 
 
@@ -95,10 +104,10 @@ class Calls(NamedTuple):
     """
 
     begin: Callable[..., Any]  # leaves, obs -> draws, memory, choice
-    act: Callable[..., Any]  # the leaves it reads, draws, memory, obs, last, t -> memory, choice
+    act: Callable[..., Any]  # the leaves it reads, draws, memory, outcome, obs, last, t -> memory, choice
     store: Callable[..., Any]  # as learn, but that nothing is learned yet
-    learn: Callable[..., Any]  # floats, run, window, memory, obs, last -> run, draws, memory, choice, metrics, sound
-    ahead: Callable[..., Any]  # leaves, memory, obs, last -> draws, memory, choice; of the round after this one
+    learn: Callable[..., Any]  # floats, run, window, memory, outcome, obs, last -> run, draws, memory, choice, ...
+    ahead: Callable[..., Any]  # leaves, memory, outcome, obs, last -> draws, memory, choice; of the next round
     study: tuple[
         Callable[..., Any], Callable[..., Any]
     ]  # store or learn, alone: floats, run, window -> run, metrics, sound
@@ -127,9 +136,10 @@ def compiled(
     def begin(leaves: list[Array], obs: Any) -> Any:
         return begin_round(*whole(leaves), obs, num_envs)
 
-    def act_knowing(leaves: list[Any], draws: Draws, memory: Any, obs: Any, last: Array, t: Array) -> Any:
+    def act_knowing(leaves: list[Any], draws: Draws, memory: Any, outcome: Outcome, *rest: Any) -> Any:
         algorithm, run = whole(leaves)
-        choice, memory = act(algorithm, run.state, draws, memory, obs, last, t)
+        memory = hear_all(algorithm, run.state, memory, outcome)
+        choice, memory = act(algorithm, run.state, draws, memory, *rest)
         return memory, pack(choice)
 
     def end(learns: bool, floats: list[Array], leaves: list[Array], *rest: Any) -> Any:
@@ -143,7 +153,9 @@ def compiled(
 
     obs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_envs, *x.shape), x.dtype), zeros(spec.obs))
     draws, memory, choice = jax.eval_shape(begin, list(shapes), obs)
-    now = draws, memory, obs, jax.ShapeDtypeStruct((num_envs,), bool), jax.ShapeDtypeStruct((), np.int32)
+    last, t = jax.ShapeDtypeStruct((num_envs,), bool), jax.ShapeDtypeStruct((), np.int32)
+    number = jax.ShapeDtypeStruct((num_envs,), np.float32)
+    now = draws, memory, Outcome(obs, number, number, last), obs, last, t
     reads = what_is_read(act_knowing, list(shapes), *now)
 
     def act_reading(some: list[Array], *now: Any) -> Any:
@@ -168,12 +180,16 @@ def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tupl
 
 
 def end_round(
-    learns: bool, algorithm: Algorithm, run: Run, window: Transition, memory: Any, obs: Any, last: Array
+    learns: bool, algorithm: Algorithm, run: Run, window: Transition, memory: Any, outcome: Outcome, *now: Any
 ) -> Any:
-    """Learn from a round, or only remember it, and choose the first actions of the next."""
+    """Learn from a round, or only remember it, and choose the first actions of the next; now: obs, last.
+
+    The round's last outcome is heard with what was known when its action was chosen.
+    """
+    memory = hear_all(algorithm, run.state, memory, outcome)
     run, metrics = learn(algorithm, run, window) if learns else store(algorithm, run, window)
-    draws = draw(algorithm, run, len(last))
-    choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
+    draws = draw(algorithm, run, len(outcome.last))
+    choice, memory = act(algorithm, run.state, draws, memory, *now, jnp.int32(0))
     return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound
 
 
@@ -183,10 +199,11 @@ def study_round(learns: bool, algorithm: Algorithm, run: Run, window: Transition
     return jax.tree.leaves(run), metrics, run.sound
 
 
-def act_ahead(algorithm: Algorithm, run: Run, memory: Any, obs: Any, last: Array) -> tuple[Draws, Any, Choice]:
+def act_ahead(algorithm: Algorithm, run: Run, memory: Any, outcome: Outcome, *now: Any) -> tuple[Draws, Any, Choice]:
     """The first actions of the next round, before this one was learned from -> draws, memories, choice."""
-    draws = draw(algorithm, run._replace(round=run.round + 1), len(last))
-    choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
+    memory = hear_all(algorithm, run.state, memory, outcome)
+    draws = draw(algorithm, run._replace(round=run.round + 1), len(outcome.last))
+    choice, memory = act(algorithm, run.state, draws, memory, *now, jnp.int32(0))
     return draws, memory, choice
 
 

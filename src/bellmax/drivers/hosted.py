@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bellmax.core import Algorithm, Spec, Transition
+from bellmax.core import Algorithm, Outcome, Spec, Transition
 from bellmax.drivers import apart, fused
 from bellmax.drivers.fused import Choice, Run
 from bellmax.drivers.learn import eats, example_transition, round_keys
@@ -110,15 +110,16 @@ class Drive:
     def compile(self) -> None:
         """Compile the device calls, on copies that are thrown away."""
         memory, last = jax.tree.map(jnp.copy, self._memory), np.zeros(self.spec.num_envs, bool)
-        jax.block_until_ready(self._calls.act(self._read, self._draws, memory, self._obs, last, np.int32(0)))
+        now = self._draws, memory, self._heard, self._obs, last, np.int32(0)
+        jax.block_until_ready(self._calls.act(self._read, *now))
         for learns in (False, True)[0 if self._waits > 0 else 1 :]:
             memory, leaves = jax.tree.map(jnp.copy, self._memory), [jnp.copy(x) for x in self._leaves]
             if self._overlap:
-                jax.block_until_ready(self._calls.ahead([*self._floats, *leaves], memory, self._obs, last))
+                jax.block_until_ready(self._calls.ahead([*self._floats, *leaves], memory, self._heard, self._obs, last))
                 jax.block_until_ready(self._calls.study[learns](self._floats, leaves, self.window))
             else:
                 call = self._calls.learn if learns else self._calls.store
-                jax.block_until_ready(call(self._floats, leaves, self.window, memory, self._obs, last))
+                jax.block_until_ready(call(self._floats, leaves, self.window, memory, self._heard, self._obs, last))
 
     def advance(self, rounds: int, most_steps: int, stop: Callable[[], bool] = never) -> dict[str, Any]:
         """Up to `rounds` more rounds, fewer once `most_steps` steps are taken or `stop()` -> metrics summed over them.
@@ -153,6 +154,8 @@ class Drive:
         self._score = np.zeros(self.spec.num_envs)
         self._length = np.zeros(self.spec.num_envs, np.int64)
         self._obs = self.envs.reset(self.experience.group)
+        nothing = np.zeros(self.spec.num_envs, np.float32)
+        self._heard = Outcome(self._obs, nothing, nothing, nothing > 0)  # nothing came of anything yet
         self._draws, self._memory, choice = self._calls.begin([*self._floats, *self._leaves], self._obs)
         self._choice: Choice = self._calls.unpack(choice)
 
@@ -166,13 +169,14 @@ class Drive:
         for t in range(length):
             full = t == length - 1
             arrival = self.envs.step(confine(self.spec.action, self._choice.action))
+            self._heard = Outcome(arrival.next_obs, arrival.reward, arrival.discount, arrival.last)
             weight, last = arrival.weight * alive, arrival.last
             if whole:
                 last = last | full
                 alive = alive * (1 - last)
                 full = full or not alive.any()
             if not full:  # the device chooses while the host keeps its books
-                now = self._draws, self._memory, arrival.obs, last, np.int32(t + 1)
+                now = self._draws, self._memory, self._heard, arrival.obs, last, np.int32(t + 1)
                 self._memory, choice = self._calls.act(self._read, *now)
             self._store(t, arrival, weight, last)
             self._obs = arrival.obs
@@ -185,7 +189,7 @@ class Drive:
     def _learn(self, rows: int, last: Any, learns: bool) -> tuple[dict[str, Any], dict[str, Array], bool]:
         """Learn from the window's first `rows`, or store them, and choose the next actions -> tally, metrics, sound."""
         call = self._calls.learn if learns else self._calls.store
-        answer = call(self._floats, self._leaves, self.window, self._memory, self._obs, last)
+        answer = call(self._floats, self._leaves, self.window, self._memory, self._heard, self._obs, last)
         tally = self._count(rows)  # while the device learns
         leaves, self._draws, self._memory, choice, metrics, sound = answer
         self._hold(leaves)
@@ -198,7 +202,7 @@ class Drive:
         if not bool(sound):
             return {}, {}, False
         everything = [*self._floats, *self._leaves]
-        self._draws, self._memory, choice = self._calls.ahead(everything, self._memory, self._obs, last)
+        self._draws, self._memory, choice = self._calls.ahead(everything, self._memory, self._heard, self._obs, last)
         leaves, *self._pending = self._calls.study[learns](self._floats, self._leaves, self.window)
         tally = self._count(rows)
         self._hold(leaves)

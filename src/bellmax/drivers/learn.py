@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bellmax.core import Algorithm, Spec, Transition
+from bellmax.core import Algorithm, Outcome, Spec, Transition
 from bellmax.experience import Experience
 from bellmax.maths.chance import GOLDEN, stir
 from bellmax.spaces import zeros
@@ -130,6 +130,15 @@ def begin_all(algorithm: Algorithm, state: Any, obs: Any, key: Array) -> Any:
     """The memories to start episodes with, one an environment; obs: [env, ...]."""
     num_envs = jax.tree.leaves(obs)[0].shape[0]
     return jax.vmap(algorithm.begin, (None, 0, 0))(state, obs, jax.random.split(key, num_envs))
+
+
+def hear_all(algorithm: Algorithm, state: Any, memory: Any, outcome: Outcome) -> Any:
+    """The memories with what came of the last step, one an environment; every leaf of `outcome` is [env, ...]."""
+    if not jax.tree.leaves(memory):
+        return memory
+    reward, discount = (jnp.asarray(x, jnp.float32) for x in (outcome.reward, outcome.discount))
+    told = Outcome(outcome.obs, reward, discount, jnp.asarray(outcome.last, bool))
+    return jax.vmap(algorithm.hear, (None, 0, 0))(state, memory, told)
 
 
 def where(mask: Array, new: Any, old: Any) -> Any:

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bellmax.core import Algorithm, Env, Transition
-from bellmax.drivers.learn import begin_all, eats, where
+from bellmax.core import Algorithm, Env, Outcome, Transition
+from bellmax.drivers.learn import begin_all, eats, hear_all, where
 from bellmax.spaces import confine
 
 
@@ -44,7 +44,8 @@ def step_all(
     discount, last = jnp.asarray(discount, jnp.float32), jnp.asarray(last, bool)
     transition = Transition(place.obs, decision.action, reward, discount, last, obs, decision.extras, alive)
     length = place.length + (alive > 0)
-    return Place(env_state, obs, decision.memory, place.score + reward, length), transition
+    memory = hear_all(algorithm, state, decision.memory, Outcome(obs, reward, discount, last))
+    return Place(env_state, obs, memory, place.score + reward, length), transition
 
 
 def restart(algorithm: Algorithm, env: Env, state: Any, place: Place, last: Array, key: Array, t: Array) -> Place:

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bellmax.core import Algorithm, Spec
+from bellmax.core import Algorithm, Outcome, Spec
 from bellmax.export.failed import ExportFailed
 from bellmax.spaces import Masked, confine, sample, zeros
 
@@ -45,10 +45,13 @@ class Flat(NamedTuple):
 def flatten(algorithm: Algorithm, state: Any, spec: Spec) -> Flat:
     """The greedy policy of `algorithm`, whatever it wants to know baked in: weights, normaliser, bounds and a key.
 
-    Raises ExportFailed if the policy's memory is not a fixed tree of numbers that begins the same in every episode.
+    Raises ExportFailed if the policy's memory is not a fixed tree of numbers that begins the same in every episode, or
+    if it acts on rewards.
     """
     owner = _title(algorithm)
     memory = _begin(algorithm, state, spec, owner)
+    if _hears(algorithm, state, memory, spec):
+        raise ExportFailed(f"{owner} acts on the rewards it hears of, and an exported policy is given none.")
     obs = jax.eval_shape(lambda: zeros(spec.obs))
     obs_names, memory_names = names(obs, "obs"), names(memory, "memory")
     tree: Any = jax.tree.structure((obs, memory))
@@ -95,6 +98,14 @@ def _begin(algorithm: Algorithm, state: Any, spec: Spec, owner: str) -> Any:
                 f"The memory of {owner} begins with what it first observes, and a file can only hold a fixed beginning."
             )
     return jax.tree.map(jnp.asarray, first)
+
+
+def _hears(algorithm: Algorithm, state: Any, memory: Any, spec: Spec) -> bool:
+    """Does what came of an action change the memory?"""
+    one = jnp.float32(1)
+    outcome = Outcome(zeros(spec.obs), one, one, jnp.bool_(False))
+    jaxpr = jax.make_jaxpr(lambda memory, outcome: algorithm.hear(state, memory, outcome))(memory, outcome).jaxpr
+    return list(jaxpr.outvars) != list(jaxpr.invars[: len(jaxpr.outvars)])
 
 
 def _title(algorithm: Algorithm) -> str:

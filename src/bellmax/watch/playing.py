@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bellmax.core import Algorithm
+from bellmax.core import Algorithm, Outcome
 from bellmax.spaces import confine
 from bellmax.watch.stages import Stage
 
@@ -46,9 +46,10 @@ def play(
         yield Moment(episode, 0, score, False, stage.picture(), stage.text())
         for step in range(1, most_steps + 1):
             action, memory = _choose(algorithm, state, obs, memory, act_key, np.int32(step), greedy, stage.action)
-            obs, reward, last = stage.step(action)
-            score += reward
-            last = last or step == most_steps
+            outcome = stage.step(action)
+            memory, obs = _hear(algorithm, state, memory, outcome), outcome.obs
+            score += float(outcome.reward)
+            last = bool(outcome.last) or step == most_steps
             yield Moment(episode, step, score, last, stage.picture(), stage.text())
             if last:
                 break
@@ -57,6 +58,11 @@ def play(
 @jax.jit
 def _begin(algorithm: Algorithm, state: Any, obs: Any, key: Array) -> Any:
     return algorithm.begin(state, obs, key)
+
+
+@jax.jit
+def _hear(algorithm: Algorithm, state: Any, memory: Any, outcome: Outcome) -> Any:
+    return algorithm.hear(state, memory, outcome)
 
 
 @functools.partial(jax.jit, static_argnames=("greedy", "space"))

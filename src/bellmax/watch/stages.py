@@ -1,6 +1,6 @@
 """Where one environment is played and looked at: in the graph, or on the host.
 
-A stage has `reset() -> obs`, `step(action) -> obs, reward, last`, and says what there is to see: `picture()`
+A stage has `reset() -> obs`, `step(action) -> Outcome`, and says what there is to see: `picture()`
 (uint8 [height, width, 3]) and `text()`, each None if there is no such thing.
 """
 
@@ -13,7 +13,7 @@ import gymnasium as gym
 import jax
 import numpy as np
 
-from bellmax.core import Env
+from bellmax.core import Env, Outcome
 from bellmax.envs.adaptors import MissingDependency
 from bellmax.envs.adaptors.gymnasium import HostedSource
 from bellmax.envs.adaptors.gymnasium_copies import Uncopyable, make, recipe_of, surrounded
@@ -29,7 +29,7 @@ class Stage(Protocol):
     action: Any  # the space of actions
 
     def reset(self) -> Any: ...
-    def step(self, action: Any) -> tuple[Any, float, bool]: ...
+    def step(self, action: Any) -> Outcome: ...
     def picture(self) -> np.ndarray | None: ...
     def text(self) -> str | None: ...
     def close(self) -> None: ...
@@ -54,11 +54,12 @@ class InGraph:
         self._env_state, self._obs = self._reset(key)
         return self._obs
 
-    def step(self, action: Any) -> tuple[Any, float, bool]:
-        """One step -> obs, reward, last."""
+    def step(self, action: Any) -> Outcome:
+        """One step."""
         self._key, key = jax.random.split(self._key)
-        self._env_state, (self._obs, reward, _, last) = self._step(self._env_state, action, key)
-        return self._obs, float(reward), bool(last)
+        self._env_state, outcome = self._step(self._env_state, action, key)
+        self._obs = outcome.obs
+        return outcome
 
     def picture(self) -> np.ndarray | None:
         """What it looks like now."""
@@ -99,12 +100,12 @@ class OnHost:
         self._seen = self._look()
         return _one(obs)
 
-    def step(self, action: Any) -> tuple[Any, float, bool]:
-        """One step -> obs, reward, last."""
+    def step(self, action: Any) -> Outcome:
+        """One step."""
         arrival = self._hosted.step(jax.tree.map(lambda x: np.asarray(x)[None], action))
         self._seen, last = self._filmed.seen, bool(arrival.last[0])  # type: ignore[union-attr]
         self._next = arrival.obs if last else None
-        return _one(arrival.next_obs), float(arrival.reward[0]), last
+        return _one(Outcome(arrival.next_obs, arrival.reward, arrival.discount, arrival.last))
 
     def picture(self) -> np.ndarray | None:
         """What it looks like now."""

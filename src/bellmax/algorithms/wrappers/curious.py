@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.bonuses import Bonus, HashedCounts
-from bellmax.core import Algorithm, Decision, Spec, Transition
+from bellmax.core import Algorithm, Decision, Outcome, Spec, Transition
 from bellmax.experience import Experience
 from bellmax.maths.chance import choose
 from bellmax.maths.exploration import evenly
@@ -82,6 +82,9 @@ class Curious(Algorithm):
 
     def begin(self, state: State, obs: Any, key: Array) -> Any:
         return self.inner.begin(state.inner, obs, key)
+
+    def hear(self, state: State, memory: Any, outcome: Outcome) -> Any:
+        return self.inner.hear(state.inner, memory, outcome)
 
     def observe(self, state: State, fresh: Transition) -> State:
         return State(self.inner.observe(state.inner, fresh), self.bonus.observe(state.bonus, fresh))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from jax import Array
 
-from bellmax.core import Algorithm, Decision, Spec, Transition
+from bellmax.core import Algorithm, Decision, Outcome, Spec, Transition
 from bellmax.experience import Experience
 from bellmax.maths.standardising import Seen, nothing_seen, standardised, take_in
 from bellmax.ranges import Positive
@@ -50,6 +50,9 @@ class Normalised(Algorithm):
 
     def begin(self, state: State, obs: Any, key: Array) -> Any:
         return self.inner.begin(state.inner, self.see(state, obs), key)
+
+    def hear(self, state: State, memory: Any, outcome: Outcome) -> Any:
+        return self.inner.hear(state.inner, memory, outcome._replace(obs=self.see(state, outcome.obs)))
 
     def observe(self, state: State, fresh: Transition) -> State:
         if self.experience.replays:

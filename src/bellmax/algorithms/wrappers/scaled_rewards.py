@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bellmax.core import Algorithm, Decision, Spec, Transition
+from bellmax.core import Algorithm, Decision, Outcome, Spec, Transition
 from bellmax.experience import Experience
 from bellmax.maths.standardising import running_return
 from bellmax.maths.statistics import Moments, no_moments, update_moments
@@ -60,6 +60,9 @@ class ScaledRewards(Algorithm):
 
     def begin(self, state: State, obs: Any, key: Array) -> Any:
         return self.inner.begin(state.inner, obs, key)
+
+    def hear(self, state: State, memory: Any, outcome: Outcome) -> Any:
+        return self.inner.hear(state.inner, memory, outcome)
 
     def observe(self, state: State, fresh: Transition) -> State:
         return state._replace(inner=self.inner.observe(state.inner, fresh))
