@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.language.rloo import RLOO
     from bellmax.algorithms.language.sft import SFT
     from bellmax.algorithms.language.simpo import SimPO
+    from bellmax.algorithms.models.dreamer_v3 import DreamerV3
     from bellmax.algorithms.offline.bc import BC
     from bellmax.algorithms.offline.cql import CQL
     from bellmax.algorithms.offline.iql import IQL

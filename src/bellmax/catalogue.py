@@ -64,6 +64,7 @@ ALGORITHMS = {
     "cql": "bellmax.algorithms.offline.cql:CQL",
     "iql": "bellmax.algorithms.offline.iql:IQL",
     "alphazero": "bellmax.algorithms.planning.alphazero:AlphaZero",
+    "dreamer-v3": "bellmax.algorithms.models.dreamer_v3:DreamerV3",
 }
 
 SUMMARIES = {
@@ -121,6 +122,7 @@ SUMMARIES = {
     "cql": "SAC from logged data that mistrusts what was not done (Kumar et al., 2020)",
     "iql": "Values of the best actions in logged data, without asking for others (Kostrikov et al., 2022)",
     "alphazero": "Search with the rules, learned from games against itself (Silver et al., 2018)",
+    "dreamer-v3": "An actor and a critic that learn in a learned world alone (Hafner et al., 2023)",
 }
 
 LANGUAGE = {

@@ -11,6 +11,7 @@ import difflib
 import functools
 from typing import Any, NamedTuple, TypeVar, dataclass_transform, get_type_hints
 
+import equinox as eqx
 import jax
 from jax import Array
 
@@ -67,7 +68,7 @@ Self = TypeVar("Self", bound="Frozen")
 class Frozen:
     """A frozen dataclass that JAX sees through.
 
-    Fields annotated `float` (or with another `Frozen`) are traced: they can be vmapped, swept and
+    Fields annotated `float` (or with another `Frozen`, or a network) are traced: they can be vmapped, swept and
     differentiated without compiling again. Every other field is structure, fixed at compile time.
     Values are checked against the ranges in the annotations (see `bellmax.ranges`) on construction.
     """
@@ -78,7 +79,7 @@ class Frozen:
         names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         hints = get_type_hints(cls, include_extras=True)
         cls._hints = {name: hints[name] for name in names}  # type: ignore[attr-defined]
-        cls._traced = [name for name in names if is_traced(hints[name], Frozen)]  # type: ignore[attr-defined]
+        cls._traced = [name for name in names if is_traced(hints[name], (Frozen, eqx.Module))]  # type: ignore[attr-defined]
         _register(cls, cls._traced, [name for name in names if name not in cls._traced])  # type: ignore[attr-defined]
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ WHERE = {
     "algorithms.offline.cql": ("CQL",),
     "algorithms.offline.iql": ("IQL",),
     "algorithms.offline.td3_bc": ("TD3BC",),
+    "algorithms.models.dreamer_v3": ("DreamerV3",),
     "algorithms.planning.alphazero": ("AlphaZero",),
     "algorithms.planning.mcts": ("MCTS",),
     "algorithms.policy.a2c": ("A2C",),

@@ -42,8 +42,8 @@ Whole = Annotated[int, Range(0)]
 Sizes = Annotated[tuple[int, ...], Range(1)]
 
 
-def is_traced(hint: Any, frozen: type) -> bool:
-    """Does the annotation hold a `float` or a `frozen` class, so that JAX should see through the field?"""
+def is_traced(hint: Any, frozen: tuple[type, ...]) -> bool:
+    """Does the annotation hold a `float` or one of the `frozen` classes, so that JAX should see through the field?"""
     if get_origin(hint) in (Annotated, Union, types.UnionType):
         return any(is_traced(inner, frozen) for inner in get_args(hint) if not isinstance(inner, Range))
     return hint is float or (isinstance(hint, type) and issubclass(hint, frozen))

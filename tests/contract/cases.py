@@ -110,6 +110,11 @@ CASES += [Case("dqn-masked", CHOOSING["dqn"], Forbidden())]
 ZERO = bm.AlphaZero(**SMALL, rules=Forbidden(), experience=REPLAY, simulations=2, search="gumbel")
 CASES += [Case("alphazero", ZERO, bm.WithSimulator(Forbidden()))]
 
+# A world that is learned: LaProp with an epsilon, or its first step would be as long in rounding errors as in slopes.
+DREAMING = bm.Sequences(64, batch=2, window=3, burn_in=0, length=2, start=16)
+DREAMER = bm.DreamerV3(experience=DREAMING, imagination=2, learning_rate=1e-4, epsilon=1e-3)
+CASES += [Case("dreamer-v3", DREAMER, MatchingReward())]
+
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}
 LSTM = Normalised(RecurrentPPO(**PPO_SMALL, memory_size=8, cell="lstm"))

@@ -138,3 +138,13 @@ def test_choices_of_one_kind_do_not_share_their_luck():
     twins = MultiCategorical((Categorical(jnp.zeros(2)), Categorical(jnp.zeros(2))))
     actions = np.asarray(jax.jit(jax.vmap(twins.sample))(jax.random.split(jax.random.key(2), 2000)))
     assert abs((actions[:, 0] == actions[:, 1]).mean() - 0.5) < 0.05  # one key for both would make it 1
+
+
+def test_mixed_with_even_choices():
+    """p = (3/4, 1/4), a tenth spread evenly: .9 * .75 + .05 = .725. Certainty keeps share / n for the others."""
+    mixed = Categorical(jnp.log(jnp.array([0.75, 0.25]))).mixed(0.1)
+    np.testing.assert_allclose(jnp.exp(mixed.logits), [0.725, 0.275], rtol=1e-6)
+    certain = MultiCategorical((Categorical(jnp.array([0.0, 200.0])), Categorical(jnp.array([500.0, 0.0, 0.0]))))
+    parts = certain.mixed(0.06).parts
+    np.testing.assert_allclose(jnp.exp(parts[0].logits), [0.03, 0.97], rtol=1e-5)
+    np.testing.assert_allclose(jnp.exp(parts[1].logits), [0.96, 0.02, 0.02], rtol=1e-5)

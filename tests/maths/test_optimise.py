@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bellmax.maths.optimise import clipped_adam, clipped_rmsprop, descend, global_norm
+from bellmax.maths.optimise import clipped_adam, clipped_rmsprop, descend, global_norm, laprop
 
 RATE, EPSILON = 0.1, 1e-5
 PARAMS = {"w": np.array([[1.0, -2.0], [0.5, 3.0]]), "b": np.array([0.1, -0.2])}
@@ -113,3 +113,22 @@ def test_no_gradient_no_step():
     optimizer = clipped_adam(0.5)
     new, _ = descend(optimizer, params, {"w": jnp.zeros(3)}, optimizer.init(params), RATE)
     np.testing.assert_array_equal(new["w"], params["w"])
+
+
+def test_laprop_is_its_paper_s_loop_behind_adaptive_clipping():
+    """Columns of w are units, b is one: a gradient is cut to 0.3 of its unit's weights, then divided, then averaged."""
+    params, clip, epsilon = {name: x.copy() for name, x in PARAMS.items()}, 0.3, 1e-6
+    optimizer = laprop(clip, epsilon)
+    fast = jax.tree.map(jnp.float32, params)
+    state = optimizer.init(fast)
+    n, m = ({name: np.zeros_like(x) for name, x in params.items()} for _ in range(2))
+    for t, grads in enumerate(GRADS, 1):
+        fast, state = descend(optimizer, fast, jax.tree.map(jnp.float32, grads), state, RATE)
+        for name, x in params.items():
+            size, slope = (np.sqrt((y**2).sum(0)) for y in (x, grads[name]))
+            g = grads[name] * np.minimum(1, clip * np.maximum(size, 1e-3) / np.maximum(slope, 1e-6))
+            n[name] = 0.99 * n[name] + 0.01 * g**2
+            m[name] = 0.9 * m[name] + 0.1 * g / (np.sqrt(n[name] / (1 - 0.99**t)) + epsilon)
+            params[name] = x - RATE * m[name] / (1 - 0.9**t)
+        for name, x in params.items():
+            np.testing.assert_allclose(fast[name], x, rtol=1e-5, atol=1e-6)

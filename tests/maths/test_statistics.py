@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bellmax.maths.statistics import explained_variance, standardise, weighted_mean
+from bellmax.maths.statistics import explained_variance, quantile, standardise, weighted_mean
 
 NAN = float("nan")
 
@@ -76,3 +76,12 @@ def test_explained_variance_does_not_look_at_padding():
     prediction, target = jnp.array([0.5, 1.0, 99.0, 1.5, NAN]), jnp.array([1.0, 2.0, -99.0, 3.0, NAN])
     weight = jnp.array([1.0, 1.0, 0.0, 1.0, 0.0])
     np.testing.assert_allclose(explained_variance(prediction, target, weight), 0.75, rtol=1e-6)
+
+
+def test_quantile():
+    """Of 0 10 20 30 40 the median is 20; 5 % lie 0.2 of the way from 0 to 10, at 2. Padding is not looked at."""
+    x = jnp.array([[40.0, 10.0, NAN], [0.0, 30.0, 20.0]])
+    weight = jnp.array([[1.0, 0.5, 0.0], [2.0, 1.0, 1.0]])
+    assert [float(quantile(x, weight, share)) for share in (0.0, 0.05, 0.5, 1.0)] == pytest.approx([0, 2, 20, 40])
+    assert float(quantile(x[0], jnp.array([0.0, 1.0, 0.0]), 0.95)) == 10
+    assert float(quantile(x, jnp.zeros((2, 3)), 0.5)) == 0

@@ -34,6 +34,10 @@ class Sequences(Experience):
     def replays(self) -> bool:
         return True
 
+    def train_ratio(self, num_envs: int) -> float:
+        """How often a step is learned from, on average: steps in the batches of a round, over steps collected in it."""
+        return self.updates * self.batch * self.window / (self.length * num_envs)
+
     def waits(self, num_envs: int) -> int:
         return ring.waits(self.start, num_envs, self.length, self.burn_in + self.window)
 

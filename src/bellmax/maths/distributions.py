@@ -26,6 +26,10 @@ class Categorical(NamedTuple):
         """legal: boolean [..., n]."""
         return Categorical(jnp.where(legal, self.logits, ILLEGAL))
 
+    def mixed(self, share: float | Array) -> Categorical:
+        """The same with `share` of all probability spread evenly: none is ever 0, and no log-probability runs away."""
+        return Categorical(jnp.log((1 - share) * jax.nn.softmax(self.logits) + share / self.logits.shape[-1]))
+
     def sample(self, key: Array) -> Array:
         return jax.random.categorical(key, self.logits)
 
@@ -52,6 +56,9 @@ class MultiCategorical(NamedTuple):
         ends = list(accumulate(part.logits.shape[-1] for part in self.parts))  # plain numbers, under jit too
         pieces = jnp.split(legal, ends[:-1], axis=-1)
         return MultiCategorical(tuple(part.masked(piece) for part, piece in zip(self.parts, pieces)))
+
+    def mixed(self, share: float | Array) -> MultiCategorical:
+        return MultiCategorical(tuple(part.mixed(share) for part in self.parts))
 
     def sample(self, key: Array) -> Array:
         keys = jax.random.split(key, len(self.parts))

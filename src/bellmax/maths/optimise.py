@@ -46,3 +46,19 @@ def follow(target: Params, online: Params, rate: float | Array) -> Params:
 def adam(epsilon: float = 1e-8) -> optax.GradientTransformation:
     """Adam's direction (Kingma & Ba, 2015), without a rate."""
     return optax.scale_by_adam(eps=epsilon)
+
+
+def laprop(
+    clip: float | Array, epsilon: float | Array = 1e-20, decay: float = 0.99, momentum: float = 0.9
+) -> optax.GradientTransformation:
+    """The direction of LaProp with adaptive gradient clipping, without a rate.
+
+    A unit's gradient is shortened to `clip` times its weights (Brock et al., 2021, https://arxiv.org/abs/2102.06171,
+    eq. 3), divided by the root of its mean square, and only then averaged over time (Ziyin et al., 2020,
+    https://arxiv.org/abs/2002.04839, algorithm 1). So a momentum never outlives the scale that it was measured on.
+    """
+    return optax.chain(
+        optax.adaptive_grad_clip(clip),
+        optax.scale_by_rms(decay=decay, eps=epsilon, eps_in_sqrt=False, bias_correction=True),
+        optax.ema(momentum, debias=True),
+    )

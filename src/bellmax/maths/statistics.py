@@ -35,6 +35,22 @@ def explained_variance(prediction: Array, target: Array, weight: Array) -> Array
     return jnp.where(spread > 1e-12, 1 - variance(target - prediction) / jnp.maximum(spread, 1e-12), 0.0)
 
 
+def quantile(x: Array, weight: Array, share: float) -> Array:
+    """The number below which `share` of x lies, between two of them in proportion; over all axes.
+
+    Numbers of weight 0 are not looked at, all others count alike; 0 where there are none. Shapes of x and weight are
+    equal.
+    """
+    assert x.shape == weight.shape, f"quantile of {x.shape} with weights {weight.shape}"
+    count = (weight != 0).sum()
+    ordered = jnp.sort(jnp.where(weight != 0, x, jnp.inf).ravel())
+    place = share * (count - 1)
+    low = jnp.clip(jnp.floor(place).astype(jnp.int32), 0, jnp.maximum(count - 1, 0))
+    high = jnp.minimum(low + 1, jnp.maximum(count - 1, 0))
+    between = ordered[low] + (place - low) * (ordered[high] - ordered[low])
+    return jnp.where(count == 0, 0.0, between)
+
+
 class Moments(NamedTuple):
     """The mean and variance of everything seen: element by element, exact however it was cut up."""
 

@@ -1,0 +1,1 @@
+"""Learn a model of the world, and learn in it."""
