@@ -99,7 +99,7 @@ if TYPE_CHECKING:
     from bellmax.data.collecting import collect
     from bellmax.envs.perturbed import perturbed, shaped
     from bellmax.envs.with_simulator import WithSimulator
-    from bellmax.envs.wrappers import Delayed, NoisyObservations, Randomised, Shaped
+    from bellmax.envs.wrappers import AutomaticallyRandomised, Delayed, NoisyObservations, Randomised, Shaped
     from bellmax.experience import (
         Dataset,
         Episodes,

@@ -146,6 +146,14 @@ class Env(Frozen):
         """One step -> env_state, Outcome."""
         raise NotImplementedError
 
+    def restart(self, before: Any, last: Array, keys: Array) -> tuple[Any, Any]:
+        """Begin episodes in many environments at once, [env, ...] -> env_state, obs.
+
+        `before` is where they stand, `last` [env] whose episodes have ended. For what outlives an episode; for
+        everything else this is `reset`.
+        """
+        return jax.vmap(self.reset)(keys)
+
 
 class Algorithm(Frozen):
     """Hyperparameters, and pure functions of a state that only the algorithm looks into.

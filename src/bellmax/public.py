@@ -84,7 +84,7 @@ WHERE = {
     "data.collecting": ("collect",),
     "envs.perturbed": ("perturbed", "shaped"),
     "envs.with_simulator": ("WithSimulator",),
-    "envs.wrappers": ("Delayed", "NoisyObservations", "Randomised", "Shaped"),
+    "envs.wrappers": ("AutomaticallyRandomised", "Delayed", "NoisyObservations", "Randomised", "Shaped"),
     "experience": (
         "Dataset",
         "Episodes",

@@ -32,6 +32,7 @@ class Options:
     scale_rewards: bool = False  # divide rewards by the deviation of the return
     set: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="KEY=VALUE")] = ()  # an option of the environment
     randomise: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="NAME=LOW:HIGH")] = ()  # physics, each episode
+    widen: Annotated[str | None, _said("no"), arg(metavar="LOW:HIGH")] = None  # widen ranges by these scores (ADR)
     observation_noise: float = 0.0  # standard deviation of the noise on what is observed
     action_delay: Annotated[str, arg(metavar="N|A:B")] = "0"  # steps until an action acts; A:B is drawn each episode
     observation_delay: Annotated[str, arg(metavar="N|A:B")] = "0"  # steps until what happens is seen
@@ -73,7 +74,12 @@ class Options:
 
     def harder(self, env: Any) -> Any:
         """The environment with the physics, noise and delays that were asked for."""
-        if not (self.randomise or self.observation_noise or (self.action_delay, self.observation_delay) != ("0", "0")):
+        if not (
+            self.randomise
+            or self.widen
+            or self.observation_noise
+            or (self.action_delay, self.observation_delay) != ("0", "0")
+        ):
             return env
         from bellmax.envs.perturbed import perturbed
 
@@ -83,6 +89,7 @@ class Options:
             observation_noise=self.observation_noise,
             action_delay=late(self.action_delay, "--action-delay"),
             observation_delay=late(self.observation_delay, "--observation-delay"),
+            widen=scores(self.widen),
         )
 
 
@@ -95,14 +102,28 @@ def start(name: str) -> str:
 
 def between(text: str) -> tuple[str, tuple[float, float]]:
     """ "force=5:15" -> ("force", (5.0, 15.0)). Raises ValueError."""
-    name, equals, numbers = text.rpartition("=")
-    try:
-        low, high = map(float, numbers.split(":"))
-    except ValueError:
-        equals = ""
-    if not equals or not name:
+    name, _, numbers = text.rpartition("=")
+    found = pair(numbers)
+    if found is None or not name:
         raise ValueError(f"--randomise {text}: write NAME=LOW:HIGH, such as --randomise gravity=9:11.")
-    return name, (low, high)
+    return name, found
+
+
+def pair(text: str) -> tuple[float, float] | None:
+    """ "5:15" -> (5.0, 15.0); None for anything else."""
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError:
+        return None
+    return low, high
+
+
+def scores(text: str | None) -> tuple[float, float] | None:
+    """The scores of --widen. Raises ValueError."""
+    found = None if text is None else pair(text)
+    if text is not None and found is None:
+        raise ValueError(f"--widen {text}: give the scores that narrow and that widen a range, such as 200:450.")
+    return found
 
 
 def late(text: str, flag: str) -> int | tuple[int, int]:

@@ -185,7 +185,8 @@ def collect(algorithm: Algorithm, env: Env, run: Run) -> tuple[Place, Transition
     whole, length, num_envs = experience.whole, experience.length, len(place.score)
     round = round_keys(run.key, run.round, length)
     if whole:
-        place = reset(algorithm, env, state, round.reset, num_envs)
+        played = jnp.broadcast_to(run.round > 0, num_envs)  # before the first round nobody did
+        place = reset(algorithm, env, state, round.reset, num_envs, place, played)
 
     def step(carry: tuple[Place, Array], now: tuple[Array, Array, Array]) -> Any:
         (place, alive), (keys, t, at_end) = carry, now

@@ -23,12 +23,15 @@ class Place(NamedTuple):
     length: Array  # its steps
 
 
-def reset(algorithm: Algorithm, env: Env, state: Any, key: Array, num_envs: int) -> Place:
-    """A new episode everywhere; environments of one group start alike."""
+def reset(
+    algorithm: Algorithm, env: Env, state: Any, key: Array, num_envs: int, before: Any = None, last: Any = None
+) -> Place:
+    """A new episode everywhere; environments of one group start alike. `before`: the place that they stood in, if they
+    did, and `last`, where an episode has ended."""
     env_key, memory_key = jax.random.split(key)
     group = eats(algorithm).group
     keys = jnp.repeat(jax.random.split(env_key, -(-num_envs // group)), group, axis=0)[:num_envs]
-    env_state, obs = jax.vmap(env.reset)(keys)
+    env_state, obs = jax.vmap(env.reset)(keys) if before is None else env.restart(before.env_state, last, keys)
     memory = begin_all(algorithm, state, obs, memory_key)
     return Place(env_state, obs, memory, jnp.zeros(num_envs), jnp.zeros(num_envs, jnp.int32))
 
@@ -52,7 +55,8 @@ def restart(algorithm: Algorithm, env: Env, state: Any, place: Place, last: Arra
     """A new episode where the old one ended. The reset, and its key, are computed only in steps in which one did."""
 
     def fresh() -> Place:
-        return where(last, reset(algorithm, env, state, jax.random.fold_in(key, t), len(place.score)), place)
+        now = reset(algorithm, env, state, jax.random.fold_in(key, t), len(place.score), place, last)
+        return where(last, now, place)
 
     return jax.lax.cond(last.any(), fresh, lambda: place)
 

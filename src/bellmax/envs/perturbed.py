@@ -7,6 +7,7 @@ from typing import Any
 
 from bellmax.core import Env
 from bellmax.envs.names import find
+from bellmax.envs.wrappers.automatically_randomised import AutomaticallyRandomised
 from bellmax.envs.wrappers.delayed import Delayed, steps_late
 from bellmax.envs.wrappers.noisy import NoisyObservations
 from bellmax.envs.wrappers.randomised import Randomised, ends
@@ -25,6 +26,7 @@ def perturbed(
     action_delay: Steps = 0,
     observation_delay: Steps = 0,
     privileged: bool = False,
+    widen: tuple[float, float] | None = None,
 ) -> Any:
     """What `find` takes -> the same environment with physics drawn for each episode, noise and delays.
 
@@ -33,6 +35,8 @@ def perturbed(
     observation_noise   standard deviation, or one for each number observed
     action_delay, observation_delay     steps, or the fewest and the most
     privileged          show the numbers drawn to critics; in the graph alone
+    widen               scores (low, high): ranges begin with the usual physics, widen where episodes score `high` and
+                        narrow where they score `low` (see `AutomaticallyRandomised`); in the graph alone
 
     Sensors are noisy before they are late. Raises UnknownParameter, TypeError or ValueError.
     """
@@ -42,9 +46,13 @@ def perturbed(
     if isinstance(source, Env):
         made: Env = NoisyObservations(source, noise=observation_noise) if noisy else source
         made = Delayed(made, actions=action_delay, observations=observation_delay) if any(map(any, late)) else made
+        if widen is not None:
+            return AutomaticallyRandomised(made, ranges, *_scores(widen, privileged))
         return Randomised(made, ranges, privileged=privileged) if ranges else made
     if privileged:
         raise ValueError("privileged = True: on the host nobody sees what was drawn; use an environment in the graph.")
+    if widen is not None:
+        raise ValueError(f"widen = {widen!r}: on the host ranges stay as they are; use an environment in the graph.")
     from bellmax.envs.adaptors.gymnasium_around import Around, Drawn, Late, Noise
 
     around: list[Around] = []
@@ -71,12 +79,19 @@ def nominal(env: Any) -> Any:
     """The environment without what draws its physics or shapes its rewards; noise and delays stay."""
     if isinstance(env, Wrapper):
         inner = nominal(env.inner)
-        return inner if isinstance(env, Randomised | Shaped) else env.replace(inner=inner)
+        return inner if isinstance(env, Randomised | AutomaticallyRandomised | Shaped) else env.replace(inner=inner)
     if getattr(env, "around", ()):
         from bellmax.envs.adaptors.gymnasium_around import Late, Noise
 
         return env.within(tuple(part for part in env.around if isinstance(part, Noise | Late)))
     return env
+
+
+def _scores(widen: Any, privileged: bool) -> tuple[float, float]:
+    if privileged:
+        raise ValueError("privileged = True with widen: a critic is shown what is drawn from fixed ranges alone.")
+    low, high = ends(widen, "widen")
+    return low, high
 
 
 def _deviation(given: Deviation) -> Deviation:

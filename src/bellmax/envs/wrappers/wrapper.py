@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from bellmax.core import Env, Spec
 from bellmax.spaces import Box, Masked, Tree
@@ -19,6 +20,16 @@ class Wrapper(Env):
     @property
     def spec(self) -> Spec:
         return self.inner.spec
+
+    def restart(self, before: Any, last: Array, keys: Array) -> tuple[Any, Any]:
+        """New episodes. Raises TypeError around a world in which something outlives them."""
+        inner: Any = self.inner
+        while type(inner).restart is Wrapper.restart:
+            inner = inner.inner
+        if type(inner).restart is not Env.restart:
+            name = type(inner).__name__
+            raise TypeError(f"{type(self).__name__}.inner = {name}(...): put {name} around everything else.")
+        return Env.restart(self, before, last, keys)
 
     def __getattr__(self, name: str) -> Any:
         if name in ("render", "text"):
