@@ -73,7 +73,7 @@ class DreamerV3(Algorithm):
     )  # what the world is learned from
     size: Literal["tiny", "XS", "S", "M", "L", "XL"] = "tiny"  # of all networks
     imagination: Count = 15  # H: steps of a dream
-    gamma: Unit = 1 - 1 / 333  # discount: a horizon of 333 steps
+    gamma: Unit = 0.997  # discount: 1 - 1 / 333, a horizon of 333 steps
     lambda_: Unit = 0.95  # of the returns: 0 trusts the critic, 1 the dream
     entropy_weight: Scheduled = 3e-4  # of the policy's entropy
     learning_rate: Scheduled = 4e-5  # LaProp's, of everything
