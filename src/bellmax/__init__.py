@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.language.sft import SFT
     from bellmax.algorithms.language.simpo import SimPO
     from bellmax.algorithms.models.dreamer_v3 import DreamerV3
+    from bellmax.algorithms.models.world_models import WorldModels
     from bellmax.algorithms.offline.bc import BC
     from bellmax.algorithms.offline.cql import CQL
     from bellmax.algorithms.offline.iql import IQL
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from bellmax.contest.players import Player
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
     from bellmax.data.collecting import collect
+    from bellmax.dreaming import dream
     from bellmax.envs.perturbed import perturbed, shaped
     from bellmax.envs.with_simulator import WithSimulator
     from bellmax.envs.wrappers import AutomaticallyRandomised, Delayed, NoisyObservations, Randomised, Shaped

@@ -65,6 +65,7 @@ ALGORITHMS = {
     "iql": "bellmax.algorithms.offline.iql:IQL",
     "alphazero": "bellmax.algorithms.planning.alphazero:AlphaZero",
     "dreamer-v3": "bellmax.algorithms.models.dreamer_v3:DreamerV3",
+    "world-models": "bellmax.algorithms.models.world_models:WorldModels",
 }
 
 SUMMARIES = {
@@ -123,6 +124,7 @@ SUMMARIES = {
     "iql": "Values of the best actions in logged data, without asking for others (Kostrikov et al., 2022)",
     "alphazero": "Search with the rules, learned from games against itself (Silver et al., 2018)",
     "dreamer-v3": "An actor and a critic that learn in a learned world alone (Hafner et al., 2023)",
+    "world-models": "See, remember and foresee; a controller found in the dream (Ha & Schmidhuber, 2018)",
 }
 
 LANGUAGE = {

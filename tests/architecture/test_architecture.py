@@ -46,7 +46,19 @@ FRONT = {
     "reality",
     "contest",
 }
-FRONT |= {"starting", "sweeping", "memory", "watch", "data", "recipes", "cli", "__init__", "loading", "sitting"}
+FRONT |= {
+    "dreaming",
+    "starting",
+    "sweeping",
+    "memory",
+    "watch",
+    "data",
+    "recipes",
+    "cli",
+    "__init__",
+    "loading",
+    "sitting",
+}
 QUIET = set(ALLOWED) - {"runs", "report", "display"}  # nothing here prints, logs, plots or touches files
 
 

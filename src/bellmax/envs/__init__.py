@@ -22,6 +22,7 @@ from bellmax.envs.maximisation_bias import MaximisationBias
 from bellmax.envs.maze import blocking_maze, dyna_maze, shortcut_maze
 from bellmax.envs.mountain_car import MountainCar
 from bellmax.envs.pendulum import Pendulum
+from bellmax.envs.pixel_cart_pole import PixelCartPole
 from bellmax.envs.random_walk import RandomWalk
 from bellmax.envs.short_corridor import ShortCorridor
 from bellmax.envs.windy_grid_world import WindyGridWorld
@@ -41,6 +42,7 @@ WORLDS: dict[str, Callable[..., Env]] = {
     "CartPole": CartPole,
     "MountainCar": MountainCar,
     "Pendulum": Pendulum,
+    "PixelCartPole": PixelCartPole,
     "Acrobot": Acrobot,
     "Catch": Catch,
     "DeepSea": DeepSea,
@@ -78,6 +80,7 @@ __all__ = [
     "MaximisationBias",
     "MountainCar",
     "Pendulum",
+    "PixelCartPole",
     "RandomWalk",
     "ShortCorridor",
     "WindyGridWorld",
