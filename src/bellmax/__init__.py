@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.language.rloo import RLOO
     from bellmax.algorithms.language.sft import SFT
     from bellmax.algorithms.language.simpo import SimPO
+    from bellmax.algorithms.models.mbpo import MBPO
     from bellmax.algorithms.offline.bc import BC
     from bellmax.algorithms.offline.cql import CQL
     from bellmax.algorithms.offline.iql import IQL
@@ -122,6 +123,7 @@ if TYPE_CHECKING:
     from bellmax.maths.schedules import Linear
     from bellmax.mdp.model import MDP
     from bellmax.mdp.world import World
+    from bellmax.models.ensemble import Ensemble
     from bellmax.reality.identification import identify
     from bellmax.reality.recording import record
     from bellmax.reality.sensitivity import sensitivity

@@ -64,6 +64,7 @@ ALGORITHMS = {
     "cql": "bellmax.algorithms.offline.cql:CQL",
     "iql": "bellmax.algorithms.offline.iql:IQL",
     "alphazero": "bellmax.algorithms.planning.alphazero:AlphaZero",
+    "mbpo": "bellmax.algorithms.models.mbpo:MBPO",
 }
 
 SUMMARIES = {
@@ -121,6 +122,7 @@ SUMMARIES = {
     "cql": "SAC from logged data that mistrusts what was not done (Kumar et al., 2020)",
     "iql": "Values of the best actions in logged data, without asking for others (Kostrikov et al., 2022)",
     "alphazero": "Search with the rules, learned from games against itself (Silver et al., 2018)",
+    "mbpo": "SAC on short rollouts in learned models of the world (Janner et al., 2019)",
 }
 
 LANGUAGE = {
@@ -150,6 +152,22 @@ LANGUAGE_SUMMARIES = {
     "kto": "Answers called good or bad, without pairs (Ethayarajh et al., 2024)",
 }
 
+# What an algorithm is put around in its paper: no algorithm knows another.
+PARTS: dict[str, dict[str, Any]] = {
+    "mbpo": {
+        "learner": {
+            "kind": "bellmax.algorithms.control.sac:SAC",
+            "experience": {
+                "kind": "bellmax.experience.replay:Replay",
+                "capacity": 1_000_000,
+                "batch": 256,
+                "start": 5_000,
+                "updates": 20,
+            },
+        }
+    },
+}
+
 
 class UnknownAlgorithm(ValueError):
     """No algorithm has this name; the message suggests the nearest ones."""
@@ -158,6 +176,13 @@ class UnknownAlgorithm(ValueError):
 def algorithm_class(name: str) -> type[Algorithm]:
     """The class called `name` on the command line ("ppo") or in Python ("PPO")."""
     return _class(name, ALGORITHMS)
+
+
+def as_published(kind: Any) -> Any:
+    """A dataclass of hyperparameters as its paper has it: with its defaults, around what the paper puts it around."""
+    from bellmax.encode import from_plain
+
+    return kind(**{name: from_plain(part) for name, part in PARTS.get(algorithm_name(kind), {}).items()})
 
 
 def language_class(name: str) -> Any:

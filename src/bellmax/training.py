@@ -11,7 +11,7 @@ from typing import Any
 from bellmax import display as displays
 from bellmax.algorithms.wrappers.normalised import Normalised
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
-from bellmax.catalogue import algorithm_class, algorithm_name
+from bellmax.catalogue import algorithm_class, algorithm_name, as_published
 from bellmax.compilation import use_cache
 from bellmax.core import Algorithm, Env
 from bellmax.drivers.learn import eats
@@ -138,7 +138,7 @@ def sweep(algorithm: str | Algorithm, env: Any, over: Mapping[str, Sequence[Any]
     """
     settings = [dict(zip(over, values)) for values in itertools.product(*over.values())]
     fixed = dict(options.pop("hyperparameters", None) or {})
-    example = algorithm_class(algorithm)() if isinstance(algorithm, str) else algorithm
+    example = as_published(algorithm_class(algorithm)) if isinstance(algorithm, str) else algorithm
     for changes in settings:
         configured(example, fixed | changes)  # all are checked before the first is trained
     source = find(env, **(options.pop("env_options", None) or {}))
@@ -185,7 +185,7 @@ def _plan(
     if isinstance(algorithm, str):
         kind = algorithm_class(algorithm)
         found = find_recipe(algorithm_name(kind), source_name(source)) if recipe == "auto" else None
-        chosen = found.algorithm if found else kind()
+        chosen = found.algorithm if found else as_published(kind)
     else:
         chosen = algorithm
     if steps is None:

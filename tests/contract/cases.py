@@ -110,6 +110,11 @@ CASES += [Case("dqn-masked", CHOOSING["dqn"], Forbidden())]
 ZERO = bm.AlphaZero(**SMALL, rules=Forbidden(), experience=REPLAY, simulations=2, search="gumbel")
 CASES += [Case("alphazero", ZERO, bm.WithSimulator(Forbidden()))]
 
+# Around a learner, with models of the world that imagine from the first update on.
+DREAMS = {"rollouts": 4, "kept": 16, "model_start": 0}
+STEERING = bm.DDPG(**SMALL, experience=bm.Replay(64, batch=8, length=2, start=8), noise=bm.OrnsteinUhlenbeck())
+CASES += [Case("mbpo", bm.MBPO(STEERING, models=bm.Ensemble(members=3, elites=2, hidden=(8,)), **DREAMS), Target())]
+
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}
 LSTM = Normalised(RecurrentPPO(**PPO_SMALL, memory_size=8, cell="lstm"))
