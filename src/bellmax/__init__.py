@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.language.sft import SFT
     from bellmax.algorithms.language.simpo import SimPO
     from bellmax.algorithms.models.dreamer_v3 import DreamerV3
+    from bellmax.algorithms.models.mbpo import MBPO
     from bellmax.algorithms.models.world_models import WorldModels
     from bellmax.algorithms.offline.bc import BC
     from bellmax.algorithms.offline.cql import CQL
@@ -126,6 +127,7 @@ if TYPE_CHECKING:
     from bellmax.maths.schedules import Linear
     from bellmax.mdp.model import MDP
     from bellmax.mdp.world import World
+    from bellmax.models.ensemble import Ensemble
     from bellmax.reality.identification import identify
     from bellmax.reality.recording import record
     from bellmax.reality.sensitivity import sensitivity

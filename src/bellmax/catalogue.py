@@ -66,6 +66,7 @@ ALGORITHMS = {
     "alphazero": "bellmax.algorithms.planning.alphazero:AlphaZero",
     "dreamer-v3": "bellmax.algorithms.models.dreamer_v3:DreamerV3",
     "world-models": "bellmax.algorithms.models.world_models:WorldModels",
+    "mbpo": "bellmax.algorithms.models.mbpo:MBPO",
 }
 
 SUMMARIES = {
@@ -125,6 +126,7 @@ SUMMARIES = {
     "alphazero": "Search with the rules, learned from games against itself (Silver et al., 2018)",
     "dreamer-v3": "An actor and a critic that learn in a learned world alone (Hafner et al., 2023)",
     "world-models": "See, remember and foresee; a controller found in the dream (Ha & Schmidhuber, 2018)",
+    "mbpo": "SAC on short rollouts in learned models of the world (Janner et al., 2019)",
 }
 
 LANGUAGE = {
@@ -154,6 +156,22 @@ LANGUAGE_SUMMARIES = {
     "kto": "Answers called good or bad, without pairs (Ethayarajh et al., 2024)",
 }
 
+# What an algorithm is put around in its paper: no algorithm knows another.
+PARTS: dict[str, dict[str, Any]] = {
+    "mbpo": {
+        "learner": {
+            "kind": "bellmax.algorithms.control.sac:SAC",
+            "experience": {
+                "kind": "bellmax.experience.replay:Replay",
+                "capacity": 1_000_000,
+                "batch": 256,
+                "start": 5_000,
+                "updates": 20,
+            },
+        }
+    },
+}
+
 
 class UnknownAlgorithm(ValueError):
     """No algorithm has this name; the message suggests the nearest ones."""
@@ -162,6 +180,13 @@ class UnknownAlgorithm(ValueError):
 def algorithm_class(name: str) -> type[Algorithm]:
     """The class called `name` on the command line ("ppo") or in Python ("PPO")."""
     return _class(name, ALGORITHMS)
+
+
+def as_published(kind: Any) -> Any:
+    """A dataclass of hyperparameters as its paper has it: with its defaults, around what the paper puts it around."""
+    from bellmax.encode import from_plain
+
+    return kind(**{name: from_plain(part) for name, part in PARTS.get(algorithm_name(kind), {}).items()})
 
 
 def language_class(name: str) -> Any:

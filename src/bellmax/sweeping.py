@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bellmax import training
-from bellmax.catalogue import algorithm_class, algorithm_name
+from bellmax.catalogue import algorithm_class, algorithm_name, as_published
 from bellmax.core import Algorithm
 from bellmax.envs.names import find
 from bellmax.recipes import configured
@@ -21,7 +21,7 @@ def sweep(algorithm: str | Algorithm, env: Any, over: Mapping[str, Sequence[Any]
     """
     settings = [dict(zip(over, values)) for values in itertools.product(*over.values())]
     fixed = dict(options.pop("hyperparameters", None) or {})
-    example = algorithm_class(algorithm)() if isinstance(algorithm, str) else algorithm
+    example = as_published(algorithm_class(algorithm)) if isinstance(algorithm, str) else algorithm
     for changes in settings:
         configured(example, fixed | changes)  # all are checked before the first is trained
     source = find(env, **(options.pop("env_options", None) or {}))

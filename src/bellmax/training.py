@@ -11,7 +11,7 @@ from bellmax import display as displays
 from bellmax import starting
 from bellmax.algorithms.wrappers.normalised import Normalised
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
-from bellmax.catalogue import algorithm_class, algorithm_name
+from bellmax.catalogue import algorithm_class, algorithm_name, as_published
 from bellmax.compilation import use_cache
 from bellmax.core import Algorithm, Env
 from bellmax.drivers.learn import eats
@@ -162,7 +162,7 @@ def _plan(
     if isinstance(algorithm, str):
         kind = algorithm_class(algorithm)
         found = find_recipe(algorithm_name(kind), source_name(source)) if recipe == "auto" else None
-        chosen = found.algorithm if found else kind()
+        chosen = found.algorithm if found else as_published(kind)
     else:
         chosen = algorithm
     if steps is None:

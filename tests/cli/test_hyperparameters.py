@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from bellmax.algorithms.policy.ppo import PPO
-from bellmax.catalogue import ALGORITHMS, algorithm_class
+from bellmax.catalogue import ALGORITHMS, algorithm_class, as_published
 from bellmax.cli import flags, hyperparameters
 from bellmax.cli.flags import whole
 from bellmax.cli.hyperparameters import comments, scheduled, written
@@ -31,28 +31,31 @@ def help_of(kind, capsys, **options):
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_help_has_every_field_of_every_algorithm_with_its_comment_and_default(name, capsys):
     kind = algorithm_class(name)
-    text, said = help_of(kind, capsys), comments(kind)
+    text = help_of(kind, capsys)
     for field in dataclasses.fields(kind):
-        assert field.name in said, f"{kind.__name__}.{field.name} has no comment"
-        if Env in get_args(kind._hints[field.name]):
-            assert f"--{field.name}" not in text, "the environment is said by its name"
+        assert field.name in comments(kind), f"{kind.__name__}.{field.name} has no comment"
+    assert_documented(as_published(kind), text)
+
+
+def assert_documented(value, text, prefix=""):
+    """Every field has a flag with its comment and its default; those of a nested dataclass in their own words."""
+    said = comments(type(value))
+    assert said
+    for field in dataclasses.fields(value):
+        name, default = f"{prefix}{field.name}", getattr(value, field.name)
+        if Env in get_args(type(value)._hints[field.name]):
+            assert f"--{name}" not in text, "the environment is said by its name"
             continue
-        if isinstance(field.default, Frozen):
-            inner = comments(type(field.default))  # a nested field is told in its own words
-            for part, words in inner.items():
-                assert re.search(rf"--{field.name}\.{part.replace('_', '-')} \S+\s+{re.escape(words)}", text)
-            assert inner
+        if isinstance(default, Frozen) and not isinstance(default, Linear):
+            assert_documented(default, text, f"{name}.")
             continue
-        flag, default = f"--{field.name.replace('_', '-')}", field.default
-        shown = (
-            " ".join(map(str, default))
-            if isinstance(default, tuple)
-            else f"{default:g}"
-            if isinstance(default, float)
-            else default
-        )
-        pattern = rf"{flag}[ ,][^(]*?{re.escape(said[field.name])}[^(]*\(default: ([^)]*)\)"
-        found = re.search(pattern, text)
+        shown = default
+        if isinstance(default, tuple):
+            shown = " ".join(map(str, default))
+        elif isinstance(default, float | Linear):
+            shown = written(default)
+        flag, words = f"--{name.replace('_', '-')}", said.get(field.name, "")
+        found = re.search(rf"{flag}[ ,][^(]*?{re.escape(words)}[^(]*\(default: ([^)]*)\)", text)
         assert found, f"{flag} is not documented"
         assert found[1] == str(shown) or float(found[1]) == default
 

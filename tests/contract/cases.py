@@ -114,6 +114,10 @@ CASES += [Case("alphazero", ZERO, bm.WithSimulator(Forbidden()))]
 DREAMING = bm.Sequences(64, batch=2, window=3, burn_in=0, length=2, start=16)
 DREAMER = bm.DreamerV3(experience=DREAMING, imagination=2, learning_rate=1e-4, epsilon=1e-3)
 CASES += [Case("dreamer-v3", DREAMER, MatchingReward())]
+# Around a learner, with models of the world that imagine from the first update on.
+DREAMS = {"rollouts": 4, "kept": 16, "model_start": 0}
+STEERING = bm.DDPG(**SMALL, experience=bm.Replay(64, batch=8, length=2, start=8), noise=bm.OrnsteinUhlenbeck())
+CASES += [Case("mbpo", bm.MBPO(STEERING, models=bm.Ensemble(members=3, elites=2, hidden=(8,)), **DREAMS), Target())]
 
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}

@@ -15,7 +15,7 @@ import pytest
 from bellmax.algorithms.wrappers.curious import Curious
 from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.bonuses import ICM, RND, HashedCounts
-from bellmax.catalogue import ALGORITHMS, algorithm_class
+from bellmax.catalogue import ALGORITHMS, algorithm_class, as_published
 from bellmax.cli import align, flags
 from bellmax.cli.main import COMMANDS, LEARNERS
 from bellmax.cli.request import understand
@@ -137,7 +137,12 @@ def test_every_command_is_described():
 def test_the_tables_of_hyperparameters_are_those_of_the_dataclasses():
     rows = [row for text in TEXTS.values() for row in table(text, "algorithm")]
     said = {row["algorithm"]: row["hyperparameters"] for row in rows if "hyperparameters" in row}
-    assert said == {name: written(algorithm_class(name)()) for name in ALGORITHMS}
+    assert said == {name: written(example(name)) for name in ALGORITHMS}
+
+
+def example(name):
+    """The algorithm as its paper has it."""
+    return as_published(algorithm_class(name))
 
 
 def written(algorithm) -> str:
@@ -147,11 +152,11 @@ def written(algorithm) -> str:
 
 
 def test_every_metric_is_explained_and_every_one_explained_is_reported():
-    reported = metrics_of(ScaledRewards(algorithm_class("ppo")()))
+    reported = metrics_of(ScaledRewards(example("ppo")))
     for name in ALGORITHMS:
-        reported |= metrics_of(resolve(algorithm_class(name)(), 1000))
+        reported |= metrics_of(resolve(example(name), 1000))
     for bonus in (HashedCounts(), RND(), ICM()):
-        reported |= metrics_of(Curious(algorithm_class("a2c")(), bonus=bonus))
+        reported |= metrics_of(Curious(example("a2c"), bonus=bonus))
     assert {row["metric"] for text in TEXTS.values() for row in table(text, "metric")} == reported
 
 

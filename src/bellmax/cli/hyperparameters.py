@@ -28,6 +28,7 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from bellmax.catalogue import as_published
 from bellmax.cli import flags
 from bellmax.core import Env, Frozen
 from bellmax.maths.schedules import Linear
@@ -110,7 +111,7 @@ def _frozen_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
     kind = info.type
     if not (isinstance(kind, type) and issubclass(kind, Frozen)):
         return None
-    default = info.default if isinstance(info.default, kind) else kind()
+    default = info.default if isinstance(info.default, kind) else as_published(kind)
     fields = tuple(_fields(default))
     return StructConstructorSpec(instantiate=lambda **values: _rebuilt(default, values), fields=fields)
 

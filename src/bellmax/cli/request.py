@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from bellmax import recipes
-from bellmax.catalogue import ALGORITHMS, SUMMARIES, UnknownAlgorithm, algorithm_class, algorithm_name
+from bellmax.catalogue import ALGORITHMS, SUMMARIES, UnknownAlgorithm, algorithm_class, algorithm_name, as_published
 from bellmax.cli import flags, hyperparameters
 from bellmax.cli.options import Options
 from bellmax.core import Algorithm
@@ -56,13 +56,13 @@ def understand(words: Sequence[str], command: str, extra: Fields = ()) -> Reques
     kind, title = algorithm_class(name), f"{command} {name}"
     if wants_help:
         guess = next((word for word in rest if not word.startswith("-")), "")
-        _parse(["--help"], title, kind(), recipes.find(algorithm_name(kind), guess), extra)
-    parsed = _parse(rest, title, kind(), None, extra)
+        _parse(["--help"], title, as_published(kind), recipes.find(algorithm_name(kind), guess), extra)
+    parsed = _parse(rest, title, as_published(kind), None, extra)
     env = parsed.run.harder(find(parsed.env, **parsed.run.env_options))
     recipe = recipes.find(algorithm_name(kind), source_name(env)) if parsed.run.recipe == "auto" else None
     if recipe is not None:
-        parsed = _parse(rest, title, kind(), recipe, extra)
-    default = recipe.algorithm if recipe is not None else kind()
+        parsed = _parse(rest, title, as_published(kind), recipe, extra)
+    default = recipe.algorithm if recipe is not None else as_published(kind)
     return Request(getattr(parsed, kind.__name__), default, env, parsed.run, parsed)
 
 

@@ -28,7 +28,17 @@ def standardised(seen: Seen, obs: Any, clip: float | Array) -> Any:
     """(obs - mean) / deviation, cut to +-clip, where there are moments; any leading axes."""
     leaves, tree = jax.tree.flatten(obs)
     pairs = zip(seen, leaves)
-    return jax.tree.unflatten(tree, [x if m is None else _standardise(m, x, clip) for m, x in pairs])
+    return jax.tree.unflatten(tree, [x if m is None else by_moments(m, x, clip) for m, x in pairs])
+
+
+def by_moments(moments: Moments, x: Array, clip: float | Array = jnp.inf) -> Array:
+    """(x - mean) / deviation, cut to +-clip; any leading axes."""
+    return jnp.clip((x - moments.mean) * jax.lax.rsqrt(moments.variance + 1e-8), -clip, clip)
+
+
+def deviation(moments: Moments) -> Array:
+    """What `by_moments` divides by."""
+    return jnp.sqrt(moments.variance + 1e-8)
 
 
 def running_return(before: Array, reward: Array, last: Array, gamma: float | Array) -> tuple[Array, Array]:
@@ -49,7 +59,3 @@ def _has_moments(space: Any, pixels: bool) -> bool:
     if not isinstance(space, Box):
         return False
     return pixels if is_image(space) else space.dtype.startswith("float")
-
-
-def _standardise(moments: Moments, x: Array, clip: float | Array) -> Array:
-    return jnp.clip((x - moments.mean) * jax.lax.rsqrt(moments.variance + 1e-8), -clip, clip)

@@ -12,7 +12,7 @@ import tomllib
 from importlib import resources
 from typing import Any, NamedTuple
 
-from bellmax.catalogue import algorithm_class, language_class
+from bellmax.catalogue import algorithm_class, as_published, language_class
 from bellmax.core import Algorithm, Frozen
 from bellmax.encode import from_plain
 from bellmax.maths.schedules import Linear
@@ -41,7 +41,7 @@ def find(algorithm: str, env: str) -> Recipe | None:
     return Recipe(
         name=f"{algorithm} on {name}",
         source=table.get("source", ""),
-        algorithm=configured(kind(), table.get("algorithm", {})),
+        algorithm=configured(as_published(kind), table.get("algorithm", {})),
         steps=table["steps"],
         num_envs=table["num_envs"],
         normalise=table.get("normalise", False),
