@@ -69,3 +69,8 @@ def test_it_waits_for_a_whole_stretch_and_refuses_a_ring_that_holds_none():
         experience.replace(capacity=80).empty(step, 3)
     # of 4 bytes: obs, action, reward, discount, next_obs, weight and two numbers of memory; last has 1
     assert experience.bytes(step, 3) == 96 * 33 + 4
+
+
+def test_the_train_ratio_is_what_is_learned_from_over_what_is_collected():
+    """2 batches of 16 x 64 steps a round = 2,048, over 4 steps of each of 2 environments = 8; a burn-in counts not."""
+    assert Sequences(batch=16, window=64, burn_in=9, length=4, updates=2).train_ratio(2) == 256

@@ -100,6 +100,12 @@ def test_the_memory_is_what_was_left(world):
     np.testing.assert_allclose(world.recall(kept).features, moved.features, atol=1e-6)
 
 
+def test_continuous_actions_are_seen_in_minus_one_to_one_and_cut_there():
+    """-3 .. 5 has its middle at 1; 7 is beyond the end."""
+    make = jax.jit(lambda key: WorldModel(key, Spec(Box((3,)), Box((3,), -3.0, 5.0)), SIZE))
+    np.testing.assert_allclose(make(jax.random.key(0)).as_numbers(jnp.array([-3.0, 1.0, 7.0])), [-1, 0, 1])
+
+
 def test_a_mask_is_refused():
     spec = Spec(Masked(Box((3,)), MultiBinary(2)), Discrete(2))
     with pytest.raises(ValueError, match=r"observation Masked\(...\): a world model cannot imagine legal actions"):

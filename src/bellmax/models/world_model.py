@@ -79,7 +79,8 @@ class WorldModel(eqx.Module):
         torso_key, rssm_key, decoder_key, reward_key, continues_key, head_key = jax.random.split(key, 6)
         self.action = numbers(spec.action) if isinstance(spec.action, Box) else spec.action
         self.actions = Encoder(key, self.action)
-        self.torso = normed(Torso(torso_key, spec.obs, size.hidden, "swish"))
+        torso = Torso(torso_key, spec.obs, size.hidden, "swish")
+        self.torso = eqx.tree_at(lambda torso: torso.mlp, torso, normed(torso.mlp))
         self.rssm = RSSM(rssm_key, size, self.actions.size, self.torso.size)
         self.decoder = Decoder(decoder_key, size.features, spec.obs, size.hidden)
         self.reward = Number(reward_key, size)

@@ -203,8 +203,8 @@ class DreamerV3(Algorithm):
     def replayed(self, network: Network, state: State, features: Array, rows: Rows, behind: Array) -> Array:
         """The critic's loss on what happened; `behind` [batch, row]: the imagined returns of the states themselves."""
         discount = self.gamma * rows.discount
-        steps = (x[:, 1:] for x in (rows.reward, discount, behind, rows.ends))
-        returns = jax.vmap(lambda_return, (0, 0, 0, 0, None))(*steps, self.lambda_)
+        reward, discount, behind, ends = (x[:, 1:] for x in (rows.reward, discount, behind, rows.ends))
+        returns = jax.vmap(lambda_return, (0, 0, 0, 0, None))(reward, discount, behind, ends, self.lambda_)
         features = features[:, :-1]
         logits = jax.vmap(jax.vmap(network.critic))(features)
         weight = rows.weight[:, :-1] * ~rows.ends[:, :-1]  # nothing follows an end
