@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import bellmax as bm
 from bellmax import A2C, PPO, REINFORCE, Episodes, Normalised, RecurrentPPO, ScaledRewards, Steps
 from bellmax.core import Algorithm, Env
-from bellmax.envs import BernoulliBandit, ContextualBandit, FrozenLake, GaussianBandit, MountainCar
+from bellmax.envs import BernoulliBandit, ContextualBandit, FrozenLake, GaussianBandit, MountainCar, PixelCartPole
 from bellmax.envs.probes import Combination, Forbidden, MatchingReward, Target
 
 
@@ -109,6 +109,11 @@ CASES += [Case("dqn-masked", CHOOSING["dqn"], Forbidden())]
 # With the rules of its environment, which is small: what is compiled is the search.
 ZERO = bm.AlphaZero(**SMALL, rules=Forbidden(), experience=REPLAY, simulations=2, search="gumbel")
 CASES += [Case("alphazero", ZERO, bm.WithSimulator(Forbidden()))]
+
+# From pictures.
+LOOKS = bm.Sequences(64, batch=4, window=3, burn_in=0, length=2, start=16)
+SEES = bm.WorldModels(experience=LOOKS, latent=2, hidden=4, memory_size=3, mixtures=2)
+CASES += [Case("world-models", SEES, PixelCartPole(size=10))]
 
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}
