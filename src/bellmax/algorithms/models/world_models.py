@@ -32,7 +32,7 @@ from bellmax.models.dream import seen
 from bellmax.networks.autoencoder import Autoencoder, scaled
 from bellmax.networks.mixture_memory import MixtureMemory
 from bellmax.ranges import Count, NonNegative, Positive
-from bellmax.spaces import Box, Discrete, is_image, sample
+from bellmax.spaces import Box, Discrete, Space, is_image, sample
 
 
 class State(NamedTuple):
@@ -130,11 +130,12 @@ class WorldModels(Algorithm):
         return -means["foresight"] + means["end_error"] + means["reward_error"], means
 
 
-def controlled(controller: Array, features: Array, space: Discrete | Box) -> Array:
+def controlled(controller: Array, features: Array, space: Space) -> Array:
     """What the controller does: W [z h] + b, the largest of choices, or numbers within their bounds."""
     outputs = features @ controller[:-1] + controller[-1]
     if isinstance(space, Discrete):
         return jnp.argmax(outputs).astype(jnp.int32)
+    assert isinstance(space, Box)
     low, high = (bound.astype("float32") for bound in space.bounds())
     return low + 0.5 * (jnp.tanh(outputs.reshape(space.shape)) + 1) * (high - low)
 
