@@ -44,6 +44,8 @@ class Plan:
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or any(seed < 0 for seed in self.seeds):
             raise ValueError(f"seeds = {list(self.seeds)}: give at least one, each once, none negative.")
 
+        if self.start is not None and self.start.run is None and self.driver == "hosted" and len(self.seeds) > 1:
+            raise ValueError("start_from: seeds on the host are processes, and need a folder: run.save(path) first.")
         if self.data is not None and not self._logged:
             raise ValueError(
                 f"data: {self.algorithm_name} learns from {type(eats(self.algorithm)).__name__}, steps of its own; to "

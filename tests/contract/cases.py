@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import bellmax as bm
 from bellmax import A2C, PPO, REINFORCE, Episodes, Normalised, RecurrentPPO, ScaledRewards, Steps
 from bellmax.core import Algorithm, Env
-from bellmax.envs import BernoulliBandit, ContextualBandit, FrozenLake, GaussianBandit, MountainCar
+from bellmax.envs import BernoulliBandit, ContextualBandit, FrozenLake, GaussianBandit, MountainCar, PixelCartPole
 from bellmax.envs.probes import Combination, Forbidden, MatchingReward, Target
 
 
@@ -118,6 +118,10 @@ CASES += [Case("dreamer-v3", DREAMER, MatchingReward())]
 DREAMS = {"rollouts": 4, "kept": 16, "model_start": 0}
 STEERING = bm.DDPG(**SMALL, experience=bm.Replay(64, batch=8, length=2, start=8), noise=bm.OrnsteinUhlenbeck())
 CASES += [Case("mbpo", bm.MBPO(STEERING, models=bm.Ensemble(members=3, elites=2, hidden=(8,)), **DREAMS), Target())]
+# From pictures.
+LOOKS = bm.Sequences(64, batch=4, window=3, burn_in=0, length=2, start=16)
+SEES = bm.WorldModels(experience=LOOKS, latent=2, hidden=4, memory_size=3, mixtures=2)
+CASES += [Case("world-models", SEES, PixelCartPole(size=10))]
 
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}

@@ -165,7 +165,10 @@ def metrics_of(algorithm) -> set[str]:
     key, experience = jax.random.key(0), algorithm.experience
     if plans(algorithm):
         algorithm = algorithm.replace(rules=Forbidden())
-    worlds = itertools.product((Discrete(5), Box((3,), 0.0, 1.0), Box((2, 3))), (Discrete(2), Box((2,), -1.0, 1.0)))
+    pictures = Box((12, 12, 1), 0, 255, "uint8")
+    worlds = itertools.product(
+        (Discrete(5), Box((3,), 0.0, 1.0), Box((2, 3)), pictures), (Discrete(2), Box((2,), -1.0, 1.0))
+    )
     specs = [*(Spec(*world, 4) for world in worlds), WithSimulator(Forbidden()).spec]
     spec = next(spec for spec in specs if takes(algorithm, spec))
 

@@ -133,6 +133,12 @@ def test_what_does_not_fit_is_named_before_there_is_a_folder(source, algorithm, 
     assert not (tmp_path / "runs").exists()
 
 
+def test_processes_need_a_folder_to_start_from():
+    run = bm.train(PPO, CartPole(), steps=32, num_envs=2, run_folder=None, **QUIET)
+    with pytest.raises(ValueError, match="seeds on the host are processes, and need a folder"):
+        bm.train(PPO, "CartPole-v1", start_from=run, seeds=2, **QUIET)
+
+
 def test_a_part_that_there_is_not_lists_those_that_there_are(tmp_path):
     with pytest.raises(
         ValueError, match=r"'torso'.*did you mean 'torsos'\? There are network, torsos, mlp, .*value_head"

@@ -10,7 +10,7 @@ from bellmax.algorithms.models import world_models
 
 TIME, BATCH = 3, 2
 SPEC = bm.Spec(bm.Box((10, 10, 1), 0, 255, "uint8"), bm.Discrete(2))
-ALGORITHM = bm.WorldModels(latent=2, hidden=4, memory_size=3, mixtures=2, kl_tolerance=0.1)
+ALGORITHM = bm.WorldModels(latent=2, hidden=4, memory_size=3, mixtures=2, kl_tolerance=0.1, picture_weight=3.0)
 
 
 def sigmoid(x):
@@ -58,7 +58,7 @@ def test_what_v_descends(state, batch):
         shown = sigmoid(inside @ np.asarray(v.decoder[1].weight) + v.decoder[1].bias).reshape(10, 10, 1)
         kl = sum((m**2 + np.exp(2 * s) - 1) / 2 - s for m, s in zip(mean, log_std))
         errors.append(((shown - picture / 255) ** 2).sum() / 2)
-        losses.append(errors[-1] + max(kl, 0.1 * 2))
+        losses.append(3 * errors[-1] + max(kl, 0.1 * 2))
     weight = np.asarray(batch.weight).ravel()
     np.testing.assert_allclose(loss, (losses * weight).sum() / weight.sum(), rtol=1e-5)
     np.testing.assert_allclose(metrics["picture_error"], (errors * weight).sum() / weight.sum(), rtol=1e-5)

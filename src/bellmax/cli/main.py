@@ -18,6 +18,7 @@ COMMANDS = {
     "resume": "go on with a run that stopped",
     "evaluate": "play whole episodes with a trained policy, and say how good it is",
     "collect": "let a trained policy play, and write every step into a file",
+    "dream": "find controllers for world-models in the dream that they have learned",
     "sensitivity": "play with a trained policy where the physics are others, over a grid",
     "watch": "see a trained policy play, on the screen or in an MP4 or GIF",
     "play": "play a game against a run, or against tree search",

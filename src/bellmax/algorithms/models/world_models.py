@@ -5,12 +5,12 @@ V, a variational autoencoder, puts what is seen in a few numbers z; M, an LSTM w
     p(z_t+1 | a_t, z_t, h_t)                                                                (section 2.2)
 
 and whether the episode ends; C, the controller, is linear: a_t = W [z_t h_t] + b. V and M learn here, from what random
-actions show. C is found by CMA-ES, in the dream that M is or in the world: that is `bellmax.dream`, behind this.
+actions show. C is found by CMA-ES in the dream that M is (section 4): that is `bellmax.dream`, which comes after this.
 
 Beyond the paper: V and M learn side by side from the same replayed stretches, in which M begins without memory (V
 never hears of M's errors); V's decoder is dense; M foresees the change of z, and the reward, which in the paper's dream
 is 1 a step. Of choices C takes the one of the largest output; bounded numbers are squashed by tanh. C sees the mean of
-z. There is one pass of looking around, by random actions; the paper's iterated procedure (section 5) is left out.
+z. `picture_weight` is 1 in the paper. Only random actions look around: the iterated procedure of section 5 is left out.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bellmax.models.mixture_dream import seen
 from bellmax.networks.autoencoder import Autoencoder, scaled
 from bellmax.networks.mixture_memory import MixtureMemory
 from bellmax.ranges import Count, NonNegative, Positive
-from bellmax.spaces import Box, Discrete, is_image, sample
+from bellmax.spaces import Box, Discrete, Space, is_image, sample
 
 
 class State(NamedTuple):
@@ -53,6 +53,7 @@ class WorldModels(Algorithm):
     hidden: Count = 256  # width of V's decoder
     memory_size: Count = 64  # numbers in h
     mixtures: Count = 5  # normals for each number of z
+    picture_weight: Positive = 1.0  # of the squared error of pictures beside a nat; more for what is small in them
     kl_tolerance: NonNegative = 0.5  # nats for each number of z that cost nothing
     learning_rate: Scheduled = 1e-3  # Adam's
     max_grad_norm: Positive = 100.0  # gradients longer than this are shortened to it
@@ -102,7 +103,7 @@ class WorldModels(Algorithm):
         z = mean + jnp.exp(log_std) * jax.random.normal(key, mean.shape)
         error = 0.5 * jnp.square(jax.vmap(autoencoder.decode)(z) - scaled(pictures)).sum((1, 2, 3))
         kl = kl_from_standard_normal(mean, log_std)
-        loss = error + jnp.maximum(kl, self.kl_tolerance * self.latent)
+        loss = self.picture_weight * error + jnp.maximum(kl, self.kl_tolerance * self.latent)
         metrics = {"picture_error": weighted_mean(error, weight), "kl": weighted_mean(kl, weight)}
         return weighted_mean(loss, weight), metrics
 
@@ -129,11 +130,12 @@ class WorldModels(Algorithm):
         return -means["foresight"] + means["end_error"] + means["reward_error"], means
 
 
-def controlled(controller: Array, features: Array, space: Discrete | Box) -> Array:
+def controlled(controller: Array, features: Array, space: Space) -> Array:
     """What the controller does: W [z h] + b, the largest of choices, or numbers within their bounds."""
     outputs = features @ controller[:-1] + controller[-1]
     if isinstance(space, Discrete):
         return jnp.argmax(outputs).astype(jnp.int32)
+    assert isinstance(space, Box)
     low, high = (bound.astype("float32") for bound in space.bounds())
     return low + 0.5 * (jnp.tanh(outputs.reshape(space.shape)) + 1) * (high - low)
 
