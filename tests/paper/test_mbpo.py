@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 import bellmax as bm
-from bellmax.core import Algorithm, Decision, Spec
+from bellmax.core import Algorithm, Decision, Env, Outcome, Spec
+from bellmax.drivers import hosted, ingraph
+from bellmax.envs.adaptors.as_gymnasium import AsGymnasium
+from bellmax.envs.names import find
 from bellmax.maths.chance import uniform
 from bellmax.models.ensemble import State as Learned
 from bellmax.spaces import Box
@@ -229,6 +232,31 @@ def test_the_moments_take_in_only_what_is_trained_on():
     learned: Learned = after.models
     np.testing.assert_allclose(learned.targets.mean[3], batch.reward[0][counted].mean(), rtol=1e-5)
     np.testing.assert_allclose(learned.inputs.variance[:3], batch.obs[0][counted].var(0), rtol=1e-4)
+
+
+class Pushed(Env):
+    """Leaves nothing to chance: three numbers that actions push, from 0 on, for four steps."""
+
+    spec = SPEC
+
+    def reset(self, key):
+        return jnp.zeros(4), jnp.zeros(3)
+
+    def step(self, env_state, action, key):
+        obs, time = 0.5 * env_state[:3] + 0.1 * jnp.array([1, -1, 2]) * action.sum(), env_state[3] + 1
+        now = Outcome(obs, -jnp.square(obs).sum(), jnp.float32(1), time == 4)
+        return jnp.append(obs, time), now
+
+
+def test_the_two_drivers_are_the_same_run():
+    algorithm, key = MBPO.replace(learner=Recorder(bm.Replay(64, batch=8, updates=2, start=6))), jax.random.key(0)
+    run = jax.jit(ingraph.start, static_argnums=3)(algorithm, Pushed(), key, 2)
+    run, _ = ingraph.advance(algorithm, Pushed(), run, jnp.int32(12), jnp.int32(10**9))
+    drive = hosted.Drive(algorithm, find(lambda: AsGymnasium(Pushed()), vectorization="sync").vector(2, seed=0), key)
+    drive.advance(12, 10**9)
+    assert run.state.imagined.held > 10
+    for one, other in zip(jax.tree.leaves(run.state), jax.tree.leaves(drive.run.state), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-3, atol=2e-4)
 
 
 def test_what_does_not_fit_is_refused():

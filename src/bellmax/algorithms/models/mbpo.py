@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Algorithm, Decision, Spec, Transition
-from bellmax.experience import Experience, Replay, loose_steps
+from bellmax.experience import Replay, loose_steps
 from bellmax.experience.loose_steps import LooseSteps
 from bellmax.maths.batches import flatten_time
 from bellmax.maths.chance import invert, uniform
@@ -74,7 +74,7 @@ class MBPO(Algorithm):
             )
 
     @property
-    def experience(self) -> Experience:
+    def experience(self) -> Replay:
         return self.learner.experience  # type: ignore[attr-defined]
 
     def init(self, key: Array, spec: Spec) -> State:
