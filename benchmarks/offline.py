@@ -10,6 +10,7 @@ Scores are those of 20 greedy episodes behind the last update, one mean a seed.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,33 +102,37 @@ def run(name: str, row: Row, seeds: int, updates: int | None = None) -> dict[str
 
 
 def main() -> None:
-    """All rows, or those that are named."""
+    """All rows, or those that are named; a row that was measured before is kept until it is measured again."""
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", choices=[[], *ROWS])
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
-    table = []
     for name in asked.rows or ROWS:
-        table.append(run(name, ROWS[name], asked.seeds))
-        cloned = next((line["mean"] for line in table if line["learner"] == "bc"), None)
+        row, table = run(name, ROWS[name], asked.seeds), known()
+        cloned = (table | {name: row}).get("bc", {}).get("mean")
         if ROWS[name].beats_bc and cloned is not None:
-            table[-1] |= {"target": "every seed above the mean of bc", "met": min(table[-1]["scores"]) > cloned}
-        print(table[-1], flush=True)
-        if not asked.rows:  # what takes minutes is kept as it comes
-            keep(table, asked.seeds)
+            row |= {"target": "every seed above the mean of bc", "met": min(row["scores"]) > cloned}
+        print(row, flush=True)
+        keep(table | {name: row | {"seeds": list(range(asked.seeds))}})  # what takes minutes is kept as it comes
 
 
-def keep(table: list[dict[str, Any]], seeds: int) -> None:
-    """Write the table to docs/results, with the rows that are not there yet."""
+def known() -> dict[str, Any]:
+    """The rows that were measured before, by their names."""
+    file = RESULTS.with_suffix(".json")
+    return {row["learner"]: row for row in json.loads(file.read_text())["rows"]} if file.is_file() else {}
+
+
+def keep(table: dict[str, Any]) -> None:
+    """Write the table to docs/results."""
     from bellmax.report import write_result
 
     notes = [" ".join(part.split()) for part in __doc__.split("\n\n")[1:]]
-    missing = [name for name in ROWS if name not in {line["learner"] for line in table}]
+    missing = [name for name in ROWS if name not in table]
     notes += [f"Not run: {', '.join(missing)}."] if missing else []
-    title = "Learning from logged data"
-    columns = {name: heading for name, heading in COLUMNS.items() if any(name in line for line in table)}
-    write_result(RESULTS, title, table, columns, notes, seeds=list(range(seeds)), command=COMMAND)
+    rows = [table[name] for name in ROWS if name in table]
+    columns = {name: heading for name, heading in COLUMNS.items() if any(name in row for row in rows)}
+    write_result(RESULTS, "Learning from logged data", rows, columns, notes, command=COMMAND)
 
 
 COMMAND = "python -m benchmarks.offline"

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.policy.ppo import PPO
     from bellmax.algorithms.policy.recurrent_ppo import RecurrentPPO
     from bellmax.algorithms.policy.reinforce import REINFORCE
+    from bellmax.algorithms.sequences.decision_transformer import DecisionTransformer
     from bellmax.algorithms.tabular.batch_prediction import BatchPrediction
     from bellmax.algorithms.tabular.double_q_learning import DoubleQLearning
     from bellmax.algorithms.tabular.dyna_q import DynaQ

@@ -63,11 +63,14 @@ ALGORITHMS = {
     "td3-bc": "bellmax.algorithms.offline.td3_bc:TD3BC",
     "cql": "bellmax.algorithms.offline.cql:CQL",
     "iql": "bellmax.algorithms.offline.iql:IQL",
+    "decision-transformer": "bellmax.algorithms.sequences.decision_transformer:DecisionTransformer",
     "alphazero": "bellmax.algorithms.planning.alphazero:AlphaZero",
     "dreamer-v3": "bellmax.algorithms.models.dreamer_v3:DreamerV3",
     "world-models": "bellmax.algorithms.models.world_models:WorldModels",
     "mbpo": "bellmax.algorithms.models.mbpo:MBPO",
 }
+
+ALSO_CALLED = {"dt": "decision-transformer"}
 
 SUMMARIES = {
     "epsilon-greedy": "Best arm so far, sometimes any; optimistic starts too (Sutton & Barto, 2018)",
@@ -122,6 +125,7 @@ SUMMARIES = {
     "bc": "Behaviour cloning: what was done, from logged data (Pomerleau, 1991)",
     "td3-bc": "TD3 from logged data that stays near what was done (Fujimoto & Gu, 2021)",
     "cql": "SAC from logged data that mistrusts what was not done (Kumar et al., 2020)",
+    "decision-transformer": "Actions for the return that is asked for, from logged data (Chen et al., 2021)",
     "iql": "Values of the best actions in logged data, without asking for others (Kostrikov et al., 2022)",
     "alphazero": "Search with the rules, learned from games against itself (Silver et al., 2018)",
     "dreamer-v3": "An actor and a critic that learn in a learned world alone (Hafner et al., 2023)",
@@ -195,7 +199,7 @@ def language_class(name: str) -> Any:
 
 
 def _class(name: str, names: dict[str, str]) -> Any:
-    wanted = _plain(name)
+    wanted = _plain(ALSO_CALLED.get(name.lower(), name))
     for known, reference in names.items():
         module, title = reference.split(":")
         if wanted in (_plain(known), _plain(title)):

@@ -41,6 +41,7 @@ WHERE = {
     "algorithms.policy.ppo": ("PPO",),
     "algorithms.policy.recurrent_ppo": ("RecurrentPPO",),
     "algorithms.policy.reinforce": ("REINFORCE",),
+    "algorithms.sequences.decision_transformer": ("DecisionTransformer",),
     "algorithms.tabular.batch_prediction": ("BatchPrediction",),
     "algorithms.tabular.double_q_learning": ("DoubleQLearning",),
     "algorithms.tabular.dyna_q": ("DynaQ",),

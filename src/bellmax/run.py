@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -112,6 +114,16 @@ class Run:
         ]
         return Evaluation(*(np.concatenate(parts) for parts in zip(*outcomes)))
 
+    def acting(self, **changes: Any) -> Run:
+        """The same run, whose algorithm has other hyperparameters from here on: run.acting(target_return=100.0).
+
+        For those that only acting looks at; what was learned, and the folder's config, stay as they are.
+        """
+        run = copy.copy(self)
+        run.__dict__.pop("policy", None)
+        run.plan = dataclasses.replace(self.plan, algorithm=acting_with(self.algorithm, changes))
+        return run
+
     def exact(self, seed: int = 0, gamma: float | None = None) -> Exactness:
         """What the learned greedy policy of one seed is worth exactly, beside the best there is.
 
@@ -152,6 +164,14 @@ class Run:
         folder.checkpoints.save(max(self.meta["taken"]), self.tree, self.meta)
         folder.status = "finished" if min(self.meta["taken"]) >= self.plan.steps else "interrupted"
         return folder.path
+
+
+def acting_with(algorithm: Algorithm, changes: dict[str, Any]) -> Algorithm:
+    """The algorithm, or the one within its wrappers, with some fields changed."""
+    inner = getattr(algorithm, "inner", None)
+    if isinstance(inner, Algorithm) and not changes.keys() <= {field.name for field in dataclasses.fields(algorithm)}:  # type: ignore[arg-type]
+        return algorithm.replace(inner=acting_with(inner, changes))
+    return algorithm.replace(**changes)
 
 
 class Policy:

@@ -177,8 +177,8 @@ def metrics_of(algorithm) -> set[str]:
         one = example_transition(algorithm, state, spec)
         fresh: Transition = jax.tree.map(lambda x: jax.numpy.zeros((8, 4, *x.shape), x.dtype), one)
         if experience.logged:
-            extras = {"return_to_go": fresh.reward, "time": fresh.reward}
-            buffer = Log(jax.tree.map(lambda x: x[:, 0], fresh._replace(extras=extras)))
+            fresh = fresh._replace(extras={"return_to_go": fresh.reward, "time": jax.numpy.int32(fresh.reward)})
+            buffer = Log(jax.tree.map(lambda x: x[:, 0], fresh))
         else:
             buffer = experience.empty(one, 4)
         return learn(algorithm, state, buffer, fresh, key)[2]

@@ -60,11 +60,8 @@ def compiled(
     def ahead(leaves: list[Array], *rest: Any) -> Any:
         return _ahead(*whole(leaves), *rest)
 
-    def end(
-        learns: bool, floats: list[Array], leaves: list[Array], window: Transition, memory: Any, outcome: Any, *now: Any
-    ) -> Any:
-        if jax.tree.leaves(memory):
-            memory = _hear(*whole([*floats, *leaves]), memory, outcome)
+    def end(learns: bool, floats: list[Array], leaves: list[Array], window: Transition, *rest: Any) -> Any:
+        memory, now = _hear(*whole([*floats, *leaves]), *rest[:2]) if jax.tree.leaves(rest[0]) else rest[0], rest[2:]
         leaves, metrics, sound = study(learns, floats, leaves, window)
         return leaves, *_act(*whole([*floats, *leaves]), memory, *now), metrics, sound
 

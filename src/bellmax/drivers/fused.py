@@ -136,11 +136,8 @@ def compiled(
     def begin(leaves: list[Array], obs: Any) -> Any:
         return begin_round(*whole(leaves), obs, num_envs)
 
-    def act_knowing(leaves: list[Any], draws: Draws, memory: Any, outcome: Outcome, *rest: Any) -> Any:
-        algorithm, run = whole(leaves)
-        memory = hear_all(algorithm, run.state, memory, outcome)
-        choice, memory = act(algorithm, run.state, draws, memory, *rest)
-        return memory, pack(choice)
+    def act_knowing(leaves: list[Any], *rest: Any) -> Any:
+        return act_on(*whole(leaves), *rest)
 
     def end(learns: bool, floats: list[Array], leaves: list[Array], *rest: Any) -> Any:
         return end_round(learns, *whole([*floats, *leaves]), *rest)
@@ -151,11 +148,9 @@ def compiled(
     def study(learns: bool, floats: list[Array], leaves: list[Array], window: Transition) -> Any:
         return study_round(learns, *whole([*floats, *leaves]), window)
 
-    obs = jax.tree.map(lambda x: jax.ShapeDtypeStruct((num_envs, *x.shape), x.dtype), zeros(spec.obs))
-    draws, memory, choice = jax.eval_shape(begin, list(shapes), obs)
-    last, t = jax.ShapeDtypeStruct((num_envs,), bool), jax.ShapeDtypeStruct((), np.int32)
-    number = jax.ShapeDtypeStruct((num_envs,), np.float32)
-    now = draws, memory, Outcome(obs, number, number, last), obs, last, t
+    outcome = jax.eval_shape(lambda: no_outcome(spec))
+    draws, memory, choice = jax.eval_shape(begin, list(shapes), outcome.obs)
+    now = draws, memory, outcome, outcome.obs, outcome.last, jax.ShapeDtypeStruct((), np.int32)
     reads = what_is_read(act_knowing, list(shapes), *now)
 
     def act_reading(some: list[Array], *now: Any) -> Any:
@@ -169,6 +164,19 @@ def compiled(
     ends = [jax.jit(functools.partial(end, x), donate_argnums=(1, 3)) for x in (False, True)]
     remember, think = (jax.jit(functools.partial(study, x), donate_argnums=1) for x in (False, True))
     return Calls(begin_call, act_call, ends[0], ends[1], ahead_call, (remember, think), reads, unpacker(choice))
+
+
+def no_outcome(spec: Spec) -> Outcome:
+    """That nothing came of anything yet, [env, ...]."""
+    one = Outcome(zeros(spec.obs), jnp.float32(0), jnp.float32(0), jnp.bool_(False))
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (spec.num_envs, *jnp.shape(x))), one)
+
+
+def act_on(algorithm: Algorithm, run: Run, draws: Draws, memory: Any, outcome: Outcome, *now: Any) -> Any:
+    """Hear what came of the last actions and choose the next; now: obs, last, t -> memories, packed choice."""
+    memory = hear_all(algorithm, run.state, memory, outcome)
+    choice, memory = act(algorithm, run.state, draws, memory, *now)
+    return memory, pack(choice)
 
 
 def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tuple[Draws, Any, Choice]:

@@ -18,6 +18,7 @@ from bellmax.envs.cliff_walking import CliffWalking
 from bellmax.envs.deep_sea import DeepSea
 from bellmax.envs.frozen_lake import FrozenLake
 from bellmax.envs.grid_world import GridWorld
+from bellmax.envs.key_to_door import KeyToDoor
 from bellmax.envs.maximisation_bias import MaximisationBias
 from bellmax.envs.maze import blocking_maze, dyna_maze, shortcut_maze
 from bellmax.envs.mountain_car import MountainCar
@@ -47,6 +48,7 @@ WORLDS: dict[str, Callable[..., Env]] = {
     "Catch": Catch,
     "DeepSea": DeepSea,
     "BitFlipping": BitFlipping,
+    "KeyToDoor": KeyToDoor,
     "Blackjack": Blackjack,
     "WindyGridWorld": WindyGridWorld,
     "DynaMaze": dyna_maze,
@@ -77,6 +79,7 @@ __all__ = [
     "FrozenLake",
     "GaussianBandit",
     "GridWorld",
+    "KeyToDoor",
     "MaximisationBias",
     "MountainCar",
     "Pendulum",

@@ -17,6 +17,11 @@ def clipped_adam(max_grad_norm: float | Array, epsilon: float = 1e-5) -> optax.G
     return optax.chain(optax.clip_by_global_norm(max_grad_norm), optax.scale_by_adam(eps=epsilon))
 
 
+def clipped_adamw(max_grad_norm: float | Array, decay: float | Array) -> optax.GradientTransformation:
+    """As `clipped_adam`, and weights decay beside it (Loshchilov & Hutter, 2019, https://arxiv.org/abs/1711.05101)."""
+    return optax.chain(clipped_adam(max_grad_norm, 1e-8), optax.add_decayed_weights(decay))
+
+
 def clipped_rmsprop(
     max_grad_norm: float | Array, decay: float = 0.99, epsilon: float = 1e-5
 ) -> optax.GradientTransformation:
