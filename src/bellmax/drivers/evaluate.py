@@ -101,8 +101,7 @@ def hosted(
     while any(len(slot) < n for slot, n in zip(slots, quota)):
         action, memory = _choose(algorithm, state, obs, memory, key, np.int32(t), greedy, envs.spec.action)
         arrival, t = envs.step(jax.tree.map(np.asarray, action)), t + 1
-        outcome = Outcome(arrival.next_obs, arrival.reward, arrival.discount, arrival.last)
-        memory = _hear(algorithm, state, memory, outcome) if jax.tree.leaves(memory) else memory
+        memory = _hear(algorithm, state, memory, arrival.outcome) if jax.tree.leaves(memory) else memory
         real = arrival.weight > 0
         score, length, obs = score + arrival.reward * real, length + real, arrival.obs
         for i in np.flatnonzero((arrival.last & real) | (t >= limit)):

@@ -188,16 +188,16 @@ def begin_round(algorithm: Algorithm, run: Run, obs: Any, num_envs: int) -> tupl
 
 
 def end_round(
-    learns: bool, algorithm: Algorithm, run: Run, window: Transition, memory: Any, outcome: Outcome, *now: Any
+    learns: bool, algorithm: Algorithm, run: Run, window: Transition, memory: Any, outcome: Outcome, obs: Any, last: Any
 ) -> Any:
-    """Learn from a round, or only remember it, and choose the first actions of the next; now: obs, last.
+    """Learn from a round, or only remember it, and choose the first actions of the next.
 
     The round's last outcome is heard with what was known when its action was chosen.
     """
     memory = hear_all(algorithm, run.state, memory, outcome)
     run, metrics = learn(algorithm, run, window) if learns else store(algorithm, run, window)
-    draws = draw(algorithm, run, len(outcome.last))
-    choice, memory = act(algorithm, run.state, draws, memory, *now, jnp.int32(0))
+    draws = draw(algorithm, run, len(last))
+    choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
     return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound
 
 
@@ -207,11 +207,13 @@ def study_round(learns: bool, algorithm: Algorithm, run: Run, window: Transition
     return jax.tree.leaves(run), metrics, run.sound
 
 
-def act_ahead(algorithm: Algorithm, run: Run, memory: Any, outcome: Outcome, *now: Any) -> tuple[Draws, Any, Choice]:
+def act_ahead(
+    algorithm: Algorithm, run: Run, memory: Any, outcome: Outcome, obs: Any, last: Array
+) -> tuple[Draws, Any, Choice]:
     """The first actions of the next round, before this one was learned from -> draws, memories, choice."""
     memory = hear_all(algorithm, run.state, memory, outcome)
-    draws = draw(algorithm, run._replace(round=run.round + 1), len(outcome.last))
-    choice, memory = act(algorithm, run.state, draws, memory, *now, jnp.int32(0))
+    draws = draw(algorithm, run._replace(round=run.round + 1), len(last))
+    choice, memory = act(algorithm, run.state, draws, memory, obs, last, jnp.int32(0))
     return draws, memory, choice
 
 

@@ -139,8 +139,7 @@ class Drive:
 
     def _hold(self, leaves: list[Array]) -> None:
         """The run is made of these leaves now."""
-        self._leaves = leaves
-        both = [*self._floats, *leaves]
+        self._leaves, both = leaves, [*self._floats, *leaves]
         self._read = [both[index] for index in self._calls.reads]
 
     def _vacate(self) -> None:
@@ -151,10 +150,9 @@ class Drive:
 
     def _restart(self) -> None:
         """New episodes everywhere, and the first actions."""
-        self._score = np.zeros(self.spec.num_envs)
-        self._length = np.zeros(self.spec.num_envs, np.int64)
+        count = self.spec.num_envs
+        self._score, self._length, nothing = np.zeros(count), np.zeros(count, np.int64), jnp.zeros(count)
         self._obs = self.envs.reset(self.experience.group)
-        nothing = np.zeros(self.spec.num_envs, np.float32)
         self._heard = Outcome(self._obs, nothing, nothing, nothing > 0)  # nothing came of anything yet
         self._draws, self._memory, choice = self._calls.begin([*self._floats, *self._leaves], self._obs)
         self._choice: Choice = self._calls.unpack(choice)
@@ -169,7 +167,7 @@ class Drive:
         for t in range(length):
             full = t == length - 1
             arrival = self.envs.step(confine(self.spec.action, self._choice.action))
-            self._heard = Outcome(arrival.next_obs, arrival.reward, arrival.discount, arrival.last)
+            self._heard = arrival.outcome
             weight, last = arrival.weight * alive, arrival.last
             if whole:
                 last = last | full
@@ -245,8 +243,7 @@ def _add(total: dict[str, Any], more: dict[str, Any]) -> None:
 
 def train(algorithm: Algorithm, envs: HostedEnvs, key: Array, *, steps: int) -> tuple[Run, list[dict[str, Any]]]:
     """Train for `steps` environment steps -> run, metrics of every round."""
-    drive, left = Drive(algorithm, envs, key), steps
-    history: list[dict[str, Any]] = []
+    drive, left, history = Drive(algorithm, envs, key), steps, list[dict[str, Any]]()
     while left > 0 and (not history or history[-1]["rounds"]):
         history.append(drive.advance(1, left))
         left -= history[-1]["steps"]

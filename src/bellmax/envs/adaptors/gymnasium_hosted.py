@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from bellmax.core import Spec
+from bellmax.core import Outcome, Spec
 from bellmax.envs.adaptors.gymnasium_copies import Crash, shut
 from bellmax.envs.adaptors.gymnasium_errors import EnvironmentFailed
 from bellmax.envs.adaptors.gymnasium_reading import Reading
@@ -32,6 +32,12 @@ class Arrival(NamedTuple):
     last: np.ndarray  # bool; terminated or cut short
     weight: np.ndarray  # float32; 0 where the row is no real transition
     obs: Any  # what to act on now: the next episode's first observation where one ended
+
+    @property
+    def outcome(self) -> Outcome:
+        """What `Algorithm.hear` hears of it."""
+        told: Any = (self.next_obs, self.reward, self.discount, self.last)
+        return Outcome(*told)
 
 
 class Hosted:
