@@ -30,10 +30,10 @@ NOTES = (
     "an update and nothing else",
     "Rejax's networks have two layers of 64 whatever one asks for, as here; it clips gradients element by element",
     "steps to solve are counted to the first greedy evaluation of 100 episodes that reached 475",
-    "eight games in ALE's vector environment take 3 ms a step; the products of an update on 32 pictures (2.4 GFLOP) and "
-    "of acting four times take 25 ms at the peak, in 32 steps: 3 times Stable-Baselines3 would be above it",
-    "discrete SAC with a temperature of 0.3 and rates that fall to 0, which did best on seeds 0 to 3, left 10 of 20 seeds "
-    "unsolved; the recipe keeps a temperature of 3",
+    "eight games in ALE's vector environment take 3 ms a step; the products of an update on 32 pictures (2.4 GFLOP) "
+    "and of acting four times take 25 ms at the peak, in 32 steps: 3 times Stable-Baselines3 would be above it",
+    "discrete SAC with a temperature of 0.3 and rates that fall to 0, which did best on seeds 0 to 3, left 10 of 20 "
+    "seeds unsolved; the recipe keeps a temperature of 3",
 )
 Answers = dict[str, list[Answer]]
 Measured = tuple[list[Row], Answers]
