@@ -64,6 +64,7 @@ ALGORITHMS = {
     "cql": "bellmax.algorithms.offline.cql:CQL",
     "iql": "bellmax.algorithms.offline.iql:IQL",
     "alphazero": "bellmax.algorithms.planning.alphazero:AlphaZero",
+    "muzero": "bellmax.algorithms.planning.muzero:MuZero",
 }
 
 SUMMARIES = {
@@ -121,6 +122,7 @@ SUMMARIES = {
     "cql": "SAC from logged data that mistrusts what was not done (Kumar et al., 2020)",
     "iql": "Values of the best actions in logged data, without asking for others (Kostrikov et al., 2022)",
     "alphazero": "Search with the rules, learned from games against itself (Silver et al., 2018)",
+    "muzero": "Search in a learned model, for games and for one player alone (Schrittwieser et al., 2020)",
 }
 
 LANGUAGE = {

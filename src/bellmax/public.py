@@ -33,6 +33,7 @@ WHERE = {
     "algorithms.offline.iql": ("IQL",),
     "algorithms.offline.td3_bc": ("TD3BC",),
     "algorithms.planning.alphazero": ("AlphaZero",),
+    "algorithms.planning.muzero": ("MuZero",),
     "algorithms.planning.mcts": ("MCTS",),
     "algorithms.policy.a2c": ("A2C",),
     "algorithms.policy.ppo": ("PPO",),

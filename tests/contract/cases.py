@@ -110,6 +110,12 @@ CASES += [Case("dqn-masked", CHOOSING["dqn"], Forbidden())]
 ZERO = bm.AlphaZero(**SMALL, rules=Forbidden(), experience=REPLAY, simulations=2, search="gumbel")
 CASES += [Case("alphazero", ZERO, bm.WithSimulator(Forbidden()))]
 
+STRETCHES = bm.PrioritisedSequences(64, batch=4, window=4, burn_in=0, length=2, start=16)
+MODEL = bm.MuZero(
+    **SMALL, experience=STRETCHES, latent=4, unroll=2, n=2, simulations=2, reanalysed=1, atoms=5, limit=2.0
+)
+CASES += [Case("muzero", MODEL, MatchingReward())]
+
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}
 LSTM = Normalised(RecurrentPPO(**PPO_SMALL, memory_size=8, cell="lstm"))

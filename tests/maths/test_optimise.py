@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bellmax.maths.optimise import clipped_adam, clipped_rmsprop, descend, global_norm
+from bellmax.maths.optimise import clipped_adam, clipped_rmsprop, descend, global_norm, scale_gradient
 
 RATE, EPSILON = 0.1, 1e-5
 PARAMS = {"w": np.array([[1.0, -2.0], [0.5, 3.0]]), "b": np.array([0.1, -0.2])}
@@ -113,3 +113,10 @@ def test_no_gradient_no_step():
     optimizer = clipped_adam(0.5)
     new, _ = descend(optimizer, params, {"w": jnp.zeros(3)}, optimizer.init(params), RATE)
     np.testing.assert_array_equal(new["w"], params["w"])
+
+
+def test_a_gradient_is_scaled_and_its_number_is_not():
+    # f(x) = s(s(x)^2): s leaves x^2 as it is, and its slope 2 x is halved twice.
+    twice = lambda x: scale_gradient(scale_gradient(x, 0.5) ** 2, 0.5)
+    assert twice(jnp.float32(3)) == 9
+    assert jax.grad(twice)(jnp.float32(3)) == 1.5

@@ -46,3 +46,8 @@ def follow(target: Params, online: Params, rate: float | Array) -> Params:
 def adam(epsilon: float = 1e-8) -> optax.GradientTransformation:
     """Adam's direction (Kingma & Ba, 2015), without a rate."""
     return optax.scale_by_adam(eps=epsilon)
+
+
+def scale_gradient(x: Array, scale: float) -> Array:
+    """x itself, through which only `scale` of a gradient passes."""
+    return scale * x + jax.lax.stop_gradient((1 - scale) * x)
