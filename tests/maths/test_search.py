@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bellmax.maths.distributions import ILLEGAL
-from bellmax.maths.search import is_legal, mean_values, value_range
+from bellmax.maths.search import is_legal, mean_values, proven_value, value_range
 
 BANDITS, ARMS = 2_560, 8
 
@@ -64,3 +64,10 @@ def test_the_range_of_a_tree_is_that_of_what_was_tried():
     assert value_range(q, visits) == 0.75
     assert value_range(q, 0 * visits) == 1, "nothing to scale by"
     assert value_range(q, visits.at[1].set(0), least=0.01) == np.float32(0.01), "all alike"
+
+
+def test_a_position_is_won_by_one_move_and_lost_by_all():
+    legal = jnp.array([True, True, False])
+    for moves, worth in (([1, -1, 0], 1), ([-1, -1, 1], -1), ([-1, 0, -1], 0), ([0, 0, 1], 0)):
+        assert proven_value(jnp.array(moves), legal) == worth
+    assert proven_value(jnp.array([-1, -1, -1]), ~legal & legal) == 0, "nothing to choose from proves nothing"

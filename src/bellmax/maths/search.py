@@ -32,3 +32,12 @@ def value_range(q: Array, visits: Array, least: float = 1e-3) -> Array:
     made = visits > 0
     highest, lowest = jnp.where(made, q, -jnp.inf).max(), jnp.where(made, q, jnp.inf).min()
     return jnp.maximum(jnp.where(made.any(), highest - lowest, 1.0), least)
+
+
+def proven_value(proven: Array, legal: Array) -> Array:
+    """The worth of a position whose moves [moves] are proven won (1), lost (-1) or not known (0) -> one of these.
+
+    Won if one move is, lost if all are (Winands et al., 2008, https://doi.org/10.1007/978-3-540-87608-3_3).
+    """
+    won, lost = (legal & (proven == 1)).any(), legal.any() & (~legal | (proven == -1)).all()
+    return jnp.where(won, 1.0, jnp.where(lost, -1.0, 0.0))
