@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.offline.td3_bc import TD3BC
     from bellmax.algorithms.planning.alphazero import AlphaZero
     from bellmax.algorithms.planning.mcts import MCTS
+    from bellmax.algorithms.planning.muzero import MuZero
     from bellmax.algorithms.policy.a2c import A2C
     from bellmax.algorithms.policy.ppo import PPO
     from bellmax.algorithms.policy.recurrent_ppo import RecurrentPPO

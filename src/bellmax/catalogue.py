@@ -68,6 +68,7 @@ ALGORITHMS = {
     "dreamer-v3": "bellmax.algorithms.models.dreamer_v3:DreamerV3",
     "world-models": "bellmax.algorithms.models.world_models:WorldModels",
     "mbpo": "bellmax.algorithms.models.mbpo:MBPO",
+    "muzero": "bellmax.algorithms.planning.muzero:MuZero",
 }
 
 ALSO_CALLED = {"dt": "decision-transformer"}
@@ -131,6 +132,7 @@ SUMMARIES = {
     "dreamer-v3": "An actor and a critic that learn in a learned world alone (Hafner et al., 2023)",
     "world-models": "See, remember and foresee; a controller found in the dream (Ha & Schmidhuber, 2018)",
     "mbpo": "SAC on short rollouts in learned models of the world (Janner et al., 2019)",
+    "muzero": "Search in a learned model, for games and for one player alone (Schrittwieser et al., 2020)",
 }
 
 LANGUAGE = {

@@ -36,6 +36,7 @@ WHERE = {
     "algorithms.models.dreamer_v3": ("DreamerV3",),
     "algorithms.models.mbpo": ("MBPO",),
     "algorithms.planning.alphazero": ("AlphaZero",),
+    "algorithms.planning.muzero": ("MuZero",),
     "algorithms.planning.mcts": ("MCTS",),
     "algorithms.policy.a2c": ("A2C",),
     "algorithms.policy.ppo": ("PPO",),

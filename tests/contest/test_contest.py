@@ -121,6 +121,20 @@ def test_tree_search_finds_a_win_and_a_block(solved):
         assert moves[-1] != 4 or best is None or found.q[best] == 1
 
 
+def test_what_tree_search_proves_is_so(solved):
+    """In positions after four moves; without `prove` nothing is proven, and half of the exact values are found."""
+    ply = solved.plies[4]
+    draw = np.random.default_rng(0)
+    numbers = draw.choice(np.arange(ply.start, ply.stop), 64, replace=False)
+    seen = jax.tree.map(lambda x: jnp.asarray(x[numbers]), bm.spaces.Simulated(solved.obs, solved.simulators))
+    keys, exact = jax.random.split(jax.random.key(0), 64), solved.q[numbers]
+    found = jax.jit(jax.vmap(bm.MCTS(GAME, 100, prove=True).search))(seen, keys)
+    known = np.asarray(found.proven)
+    assert (known[known != 0] == exact[known != 0]).all()
+    assert (known[np.abs(exact) == 1] != 0).mean() > 0.5
+    assert not known[~solved.legal[numbers]].any()
+
+
 def test_players_and_mistakes():
     assert player("mcts:7", GAME).name == "mcts:7"
     for who, said in (("minmax", "give random, minimax"), ("mcts:no", "mcts:SIMULATIONS")):

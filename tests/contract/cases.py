@@ -122,6 +122,11 @@ CASES += [Case("mbpo", bm.MBPO(STEERING, models=bm.Ensemble(members=3, elites=2,
 LOOKS = bm.Sequences(64, batch=4, window=3, burn_in=0, length=2, start=16)
 SEES = bm.WorldModels(experience=LOOKS, latent=2, hidden=4, memory_size=3, mixtures=2)
 CASES += [Case("world-models", SEES, PixelCartPole(size=10))]
+STRETCHES = bm.PrioritisedSequences(64, batch=4, window=4, burn_in=0, length=2, start=16)
+MODEL = bm.MuZero(
+    **SMALL, experience=STRETCHES, latent=4, unroll=2, n=2, simulations=2, reanalysed=1, atoms=5, limit=2.0
+)
+CASES += [Case("muzero", MODEL, MatchingReward())]
 
 # Each kind of action and observation, on the algorithms that treat them differently.
 KINDS: dict[str, Env] = {"box": Target(), "multi-discrete": Combination(), "masked": Forbidden()}

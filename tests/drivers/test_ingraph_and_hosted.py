@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tests.drivers.listener import Listener
 
-from bellmax import A2C, PPO, REINFORCE, Episodes, Normalised, RecurrentPPO, Steps
+from bellmax import A2C, PPO, REINFORCE, Episodes, Normalised, PrioritisedSequences, RecurrentPPO, Steps
+from bellmax.algorithms.planning.muzero import MuZero
 from bellmax.algorithms.tabular.dyna_q import DynaQ
 from bellmax.algorithms.tabular.q_learning import QLearning
 from bellmax.algorithms.tabular.sarsa import SARSA
@@ -18,6 +19,7 @@ from bellmax.envs.names import find
 
 WORLD = GridWorld(layout=("S..", ".#.", "T.G"), max_steps=7)  # walls, a trap, a goal and a time limit
 SMALL = {"hidden": (8,)}
+STRETCHES = PrioritisedSequences(96, batch=4, window=4, burn_in=0, length=8, start=24)
 ALGORITHMS = [
     PPO(**SMALL, experience=Steps(16), epochs=2, minibatches=2),
     A2C(**SMALL, experience=Steps(5)),
@@ -29,6 +31,7 @@ ALGORITHMS = [
     SARSA(learning_rate=0.3),
     DynaQ(planning_steps=3),
     Listener(Steps(5)),
+    MuZero(**SMALL, experience=STRETCHES, latent=4, unroll=2, n=2, simulations=2, reanalysed=1, atoms=5, limit=2.0),
 ]
 ENVS = 3
 

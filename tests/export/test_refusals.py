@@ -20,7 +20,7 @@ from bellmax.export.agreement import check
 from bellmax.export.flat import Flat, flatten, names
 from bellmax.export.observations import observations
 from bellmax.runs.disk import RunFolderError
-from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete
+from bellmax.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Simulated
 
 SPEC = Spec(Box((4,)), Discrete(3))
 ALGORITHM = PPO(hidden=(8,))
@@ -53,6 +53,13 @@ def folder(tmp_path: Path, state: Any) -> Path:
     export(ALGORITHM, state, SPEC, tmp_path, ("stablehlo",))
     load(tmp_path)(np.zeros(4))  # the control: as it is, it loads
     return tmp_path
+
+
+def test_who_plans_with_the_rules_stays_here() -> None:
+    with pytest.raises(
+        ExportFailed, match=r"PPO searches in the rules .* a file has no rules: play it with bellmax\.load"
+    ):
+        flatten(ALGORITHM, None, Spec(Simulated(Box((4,)), Box(())), Discrete(3)))
 
 
 @pytest.mark.parametrize("place", [10, 1000, -10])

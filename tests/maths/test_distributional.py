@@ -17,6 +17,7 @@ from bellmax.maths.distributional import (
     project,
     quantile_huber,
     support,
+    two_hot,
     unless_over,
 )
 
@@ -161,3 +162,13 @@ def test_of_the_best_action():
     discount = jnp.array([0.9, 0.0, 0.9])
     np.testing.assert_allclose(unless_over(discount), discount)
     np.testing.assert_allclose(unless_over(discount, legal), [0.9, 0.0, 0.0])  # nothing is legal: all is over
+
+
+def test_two_hot_by_hand():
+    """Atoms at -3, -2 .. 5: 0.25 lies a quarter of the way from 0 to 1; the mean is the value, and the ends hold."""
+    got = np.asarray(two_hot(jnp.array([0.25, 2.0, -7.0, 9.0]), V_MIN, V_MAX, ATOMS))
+    expected = np.zeros((4, ATOMS))
+    expected[0, 3], expected[0, 4], expected[1, 5], expected[2, 0], expected[3, 8] = 0.75, 0.25, 1, 1, 1
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    values = jnp.linspace(V_MIN, V_MAX, 101)
+    np.testing.assert_allclose(two_hot(values, V_MIN, V_MAX, 5) @ support(V_MIN, V_MAX, 5), values, atol=1e-5)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bellmax.maths.optimise import clipped_adam, clipped_rmsprop, descend, global_norm, laprop
+from bellmax.maths.optimise import clipped_adam, clipped_rmsprop, descend, global_norm, laprop, scale_gradient
 
 RATE, EPSILON = 0.1, 1e-5
 PARAMS = {"w": np.array([[1.0, -2.0], [0.5, 3.0]]), "b": np.array([0.1, -0.2])}
@@ -132,3 +132,10 @@ def test_laprop_is_its_paper_s_loop_behind_adaptive_clipping():
             params[name] = x - RATE * m[name] / (1 - 0.9**t)
         for name, x in params.items():
             np.testing.assert_allclose(fast[name], x, rtol=1e-5, atol=1e-6)
+
+
+def test_a_gradient_is_scaled_and_its_number_is_not():
+    # f(x) = s(s(x)^2): s leaves x^2 as it is, and its slope 2 x is halved twice.
+    twice = lambda x: scale_gradient(scale_gradient(x, 0.5) ** 2, 0.5)
+    assert twice(jnp.float32(3)) == 9
+    assert jax.grad(twice)(jnp.float32(3)) == 1.5

@@ -163,3 +163,12 @@ def test_axes_behind_time_are_carried_along():
     close(batched.T, [[-3.5, -18, -9.75, -11], [4, 12, -9.75, -11]])
     stepped = n_step_return(two(REWARD), jnp.stack([TERMINATED, TRUNCATED], 1), two(NEXT_VALUE), two(LAST), 2)
     close(stepped.T, [[2, 2, 17.5, 29], [17, 32, 17.5, 29]])
+
+
+def test_what_lies_past_the_end():
+    """Three windows: one ends on its second step, one is cut there, one does both later and only the first counts."""
+    last = jnp.array([[0, 0, 0], [1, 1, 0], [0, 1, 1], [1, 0, 1]], bool)
+    discount = jnp.array([[1, 1, -1.0], [0, 1, -1], [1, 0, 0], [1, 1, 1]])
+    over, unknown = returns.past_the_end(discount, last)
+    np.testing.assert_array_equal(over.T, [[0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 0, 1]])
+    np.testing.assert_array_equal(unknown.T, [[0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 0, 0]])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bellmax.maths.distributions import ILLEGAL
-from bellmax.maths.search import is_legal, mean_values
+from bellmax.maths.search import is_legal, mean_values, proven_value, value_range
 
 BANDITS, ARMS = 2_560, 8
 
@@ -57,3 +57,17 @@ def test_q_is_0_before_the_first_visit_and_illegal_moves_are_out():
     logits = jnp.array([1.0, -2.0, ILLEGAL])
     np.testing.assert_array_equal(is_legal(logits), [True, True, False])
     np.testing.assert_array_equal(mean_values(q, visits, logits), [0.5, 0.0, -np.inf])
+
+
+def test_the_range_of_a_tree_is_that_of_what_was_tried():
+    q, visits = jnp.array([[0.5, -9.0], [-0.25, 9.0]]), jnp.array([[2, 0], [1, 0]])
+    assert value_range(q, visits) == 0.75
+    assert value_range(q, 0 * visits) == 1, "nothing to scale by"
+    assert value_range(q, visits.at[1].set(0), least=0.01) == np.float32(0.01), "all alike"
+
+
+def test_a_position_is_won_by_one_move_and_lost_by_all():
+    legal = jnp.array([True, True, False])
+    for moves, worth in (([1, -1, 0], 1), ([-1, -1, 1], -1), ([-1, 0, -1], 0), ([0, 0, 1], 0)):
+        assert proven_value(jnp.array(moves), legal) == worth
+    assert proven_value(jnp.array([-1, -1, -1]), ~legal & legal) == 0, "nothing to choose from proves nothing"

@@ -78,8 +78,8 @@ def minimax_player(rules: Env) -> Player:
 
 
 def mcts_player(rules: Env, simulations: int = 1_000) -> Player:
-    """Monte Carlo tree search, which has learned nothing."""
-    search = MCTS(rules, simulations)
+    """Monte Carlo tree search, which has learned nothing; it knows what it has proven."""
+    search = MCTS(rules, simulations, prove=True)
     return Player(f"mcts:{simulations}", lambda _, obs, key, memory: (search.choose(obs, key), memory))
 
 

@@ -21,7 +21,7 @@ from jax import Array
 
 from bellmax.core import Algorithm, Outcome, Spec
 from bellmax.export.failed import ExportFailed
-from bellmax.spaces import Masked, confine, sample, zeros
+from bellmax.spaces import Masked, Simulated, confine, sample, zeros
 
 Named = dict[str, Any]  # arrays by name
 Answer = Callable[[Any, Array, Named], Named]  # state, key, inputs [batch, ...] -> outputs [batch, ...]
@@ -45,10 +45,15 @@ class Flat(NamedTuple):
 def flatten(algorithm: Algorithm, state: Any, spec: Spec) -> Flat:
     """The greedy policy of `algorithm`, whatever it wants to know baked in: weights, normaliser, bounds and a key.
 
-    Raises ExportFailed if the policy's memory is not a fixed tree of numbers that begins the same in every episode, or
-    if it acts on rewards.
+    Raises ExportFailed if the policy's memory is not a fixed tree of numbers that begins the same in every episode, if
+    it acts on rewards, and if it plans with the rules.
     """
     owner = _title(algorithm)
+    if isinstance(spec.obs, Simulated):
+        raise ExportFailed(
+            f"{owner} searches in the rules of its environment before every move, and a file has no rules: play it "
+            "with bellmax.load, bellmax play or bellmax watch, or train MuZero, which searches in a model of its own."
+        )
     memory = _begin(algorithm, state, spec, owner)
     if _hears(algorithm, state, memory, spec):
         raise ExportFailed(f"{owner} acts on the rewards it hears of, and an exported policy is given none.")

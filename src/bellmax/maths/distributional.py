@@ -44,18 +44,30 @@ def check_support(owner: str, v_min: Any, v_max: Any) -> None:
         raise ValueError(f"{owner}.v_max = {v_max!r}: it must be greater than v_min = {v_min!r}.")
 
 
-def project(probabilities: Array, values: Array, v_min: float | Array, v_max: float | Array) -> Array:
-    """The distribution of `values` [..., n] put on the n atoms of `support`: probabilities [..., n] -> [..., n].
+def project(
+    probabilities: Array, values: Array, v_min: float | Array, v_max: float | Array, count: int | None = None
+) -> Array:
+    """The distribution of `values` [..., m] put on the atoms of `support`: probabilities [..., m] -> [..., count].
+
+    There are as many atoms as values unless `count` says otherwise.
 
     A value between two atoms shares its probability between them, the nearer gets more; one beyond the ends belongs to
     the end (Bellemare et al., 2017, https://arxiv.org/abs/1707.06887, eq. 7):
 
         out_i = sum_j [1 - |clip(value_j) - z_i| / dz]_0^1 p_j
     """
-    last = values.shape[-1] - 1
+    last = (count or values.shape[-1]) - 1
     place = ((values - v_min) / (v_max - v_min) * last).clip(0, last)  # in units of dz: between atoms 0 and n - 1
     share = (1 - jnp.abs(place[..., None, :] - jnp.arange(last + 1.0)[:, None])).clip(0)  # [..., i, j]
     return (share * probabilities[..., None, :]).sum(-1)
+
+
+def two_hot(value: Array, v_min: float | Array, v_max: float | Array, count: int) -> Array:
+    """The distribution over `support` whose mean is the value, on the two atoms around it: [...] -> [..., count].
+
+    Schrittwieser et al., 2020 (https://arxiv.org/abs/1911.08265), appendix F. What is beyond an end is put on the end.
+    """
+    return project(jnp.ones_like(value)[..., None], value[..., None], v_min, v_max, count)
 
 
 def divergence(target: Array, logits: Array) -> Array:

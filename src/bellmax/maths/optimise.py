@@ -67,3 +67,8 @@ def laprop(
         optax.scale_by_rms(decay=decay, eps=epsilon, eps_in_sqrt=False, bias_correction=True),
         optax.ema(momentum, debias=True),
     )
+
+
+def scale_gradient(x: Array, scale: float) -> Array:
+    """x itself, through which only `scale` of a gradient passes."""
+    return scale * x + jax.lax.stop_gradient((1 - scale) * x)

@@ -77,6 +77,20 @@ def n_step_reward(reward: Array, discount: Array, last: Array) -> tuple[Array, A
     return total, jnp.prod(kept, axis=0), (~ended).sum(0) - 1
 
 
+def past_the_end(discount: Array, last: Array) -> tuple[Array, Array]:
+    """Of windows [time, ...] from their first step, what lies before each step -> over, unknown: bool [time, ...].
+
+    `over`: the first episode to end has terminated; what follows it is nothing, for ever. `unknown`: it was cut short,
+    and what would have followed was not seen. Transitions' own discounts, without gamma.
+    """
+    first = last & (jnp.cumsum(last, axis=0) == 1)
+
+    def before(x: Array) -> Array:
+        return jnp.cumsum(x, axis=0) - x > 0
+
+    return before(first & (discount == 0)), before(first & (discount != 0))
+
+
 def vtrace(
     ratio: Array,
     reward: Array,

@@ -8,7 +8,12 @@ untried moves first, until a position that is new; play from there to the end at
 mean Q of every move on the way, its sign turned wherever the turn changed (the transition's discount of -1). After
 `simulations` of these the move most often tried is made.
 
-The tree is mctx's (https://github.com/google-deepmind/mctx); what is ours is the choice of a move and the random play.
+`prove` is MCTS-Solver (Winands et al., 2008, https://doi.org/10.1007/978-3-540-87608-3_3): a move that ends the game is
+proven won or lost, a position is won when one of its moves is and lost when all are, and what is proven lost is not
+looked at again. It is for games whose outcomes are won, drawn and lost, and of whose rules nothing is left to chance.
+
+The tree is mctx's (https://github.com/google-deepmind/mctx); what is ours is the choice of a move, the random play and
+the proofs.
 """
 
 from __future__ import annotations
@@ -24,8 +29,8 @@ from jax import Array
 from bellmax.core import Env, Frozen
 from bellmax.maths.chance import choose
 from bellmax.maths.distributions import ILLEGAL
-from bellmax.maths.exploration import UpperConfidence, evenly
-from bellmax.maths.search import is_legal
+from bellmax.maths.exploration import UpperConfidence, evenly, greedy
+from bellmax.maths.search import is_legal, proven_value
 from bellmax.maths.tables import legal_of
 from bellmax.ranges import Count
 from bellmax.spaces import Simulated
@@ -36,6 +41,7 @@ class Found(NamedTuple):
 
     visits: Array  # [moves], how often each was tried
     q: Array  # [moves], the mean outcome behind each, for the side to move; 0 where it was never tried
+    proven: Array  # [moves], 1 won and -1 lost for the side to move, 0 not known; all 0 without `prove`
 
 
 class MCTS(Frozen):
@@ -44,13 +50,14 @@ class MCTS(Frozen):
     rules: Env  # the environment to search in
     simulations: Count = 1_000  # games played in the mind before a move
     exploration: UpperConfidence = UpperConfidence(2**0.5)  # how a move is chosen inside the tree
+    prove: bool = False  # back up wins and losses that are certain
     most_steps: Count = 1_000  # of a game played in the mind; what is longer counts as it stands
 
     def choose(self, obs: Simulated, key: Array) -> Array:
         """The move to make in one position, int32."""
         search_key, key = jax.random.split(key)
-        visits = self.search(obs, search_key).visits
-        return choose((visits == visits.max()) / (visits == visits.max()).sum(), key)
+        found = self.search(obs, search_key)
+        return choose(greedy(found.visits + self.simulations * jnp.float32(found.proven)), key)
 
     def search(self, obs: Simulated, key: Array) -> Found:
         """Think about one position."""
@@ -65,9 +72,12 @@ class MCTS(Frozen):
             interior_action_selection_fn=self.descend,
             num_simulations=self.simulations,
             invalid_actions=~is_legal(logits)[None],
+            extra_data=jnp.zeros((1, self.simulations + 1, len(logits)), jnp.int8),
+            loop_fn=_proving if self.prove else jax.lax.fori_loop,
         )
-        summary = tree.summary()
-        return Found(summary.visit_counts[0], jnp.where(summary.visit_counts[0] > 0, summary.qvalues[0], 0.0))
+        summary, proven = tree.summary(), tree.extra_data[0, 0]
+        visits = summary.visit_counts[0]
+        return Found(visits, jnp.where(visits > 0, summary.qvalues[0], 0.0), proven)
 
     def open_moves(self, obs: Any) -> Array:
         """Logits that are the same for all legal moves, [moves]."""
@@ -77,6 +87,8 @@ class MCTS(Frozen):
     def descend(self, key: Array, tree: Any, node: Array, depth: Any) -> Array:
         """The move to go down by in one node of the tree."""
         visits, legal = tree.children_visits[node], is_legal(tree.children_prior_logits[node])
+        hopeful = legal & (tree.extra_data[node] >= 0)
+        legal = jnp.where(hopeful.any(), hopeful, legal)
         return choose(self.exploration.probabilities(tree.qvalues(node), visits, jnp.zeros(()), legal), key)
 
     def imagine(self, _: Any, key: Array, action: Array, simulator: Any) -> tuple[Any, Any]:
@@ -107,3 +119,36 @@ class MCTS(Frozen):
 
         start = simulator, obs, jnp.zeros(()), jnp.ones(()), last, jnp.int32(0)
         return jax.lax.while_loop(go_on, step, start)[2]
+
+
+def _proving(lower: int, upper: int, simulate: Any, carry: Any) -> Any:
+    """mctx's loop over simulations, with what each proves."""
+
+    def step(index: Array, carry: Any) -> Any:
+        key, tree = simulate(index, carry)
+        return key, tree.replace(extra_data=_proofs(tree, index + 1))
+
+    return jax.lax.fori_loop(lower, upper, step, carry)
+
+
+def _proofs(tree: Any, leaf: Array) -> Array:
+    """What is proven of all moves of the tree, [1, nodes, moves], with what the newest node adds to it."""
+
+    def above(node: Array) -> tuple[Array, Array]:
+        return tree.parents[0, node], tree.action_from_parent[0, node]
+
+    def go_on(carry: Any) -> Array:
+        _, node, _, value = carry
+        return (value != 0) & (node != tree.NO_PARENT)
+
+    def up(carry: Any) -> Any:
+        proven, node, move, value = carry
+        proven = proven.at[0, node, move].set(value.astype(jnp.int8))
+        worth = proven_value(proven[0, node], is_legal(tree.children_prior_logits[0, node]))
+        node, move = above(node)
+        return proven, node, move, worth * jnp.sign(tree.children_discounts[0, node, move])
+
+    node, move = above(leaf)
+    over = tree.children_discounts[0, node, move] == 0
+    value = jnp.where(over, jnp.sign(tree.children_rewards[0, node, move]), 0.0)
+    return jax.lax.while_loop(go_on, up, (tree.extra_data, node, move, value))[0]
