@@ -98,6 +98,7 @@ WHERE = {
         "Steps",
         "WithinDistance",
     ),
+    "foreseeing": ("foresee",),
     "language.config": ("ModelConfig",),
     "language.experience": ("Completions", "Examples", "Preferences"),
     "language.rewards": ("Rewards",),
