@@ -1,9 +1,9 @@
 """Can a controller learn in a dream alone? `python -m benchmarks.world_models [--seeds N] [--generations N]`
 
-World Models on CartPole as pictures of 32 x 32: random actions look around for 10,000 steps, V and M learn from them
-(the recipe), and CMA-ES finds a linear controller in the dream, which is then played in the real environment, 100
-episodes. It is to reach 150 of 500, and to beat the control, a controller that was found in the same way and sees z
-without h: speeds are not in the picture.
+World Models on CartPole as pictures of 32 x 32: random actions look around for 10,000 steps, V learns from them (the
+recipe), M from what V made of them, and CMA-ES finds a linear controller in the dream, which is then played in the real
+environment, 100 episodes. It is to reach 150 of 500, and to beat the control, a controller that was found in the same
+way and sees z without h: speeds are not in the picture.
 
 Scores are the means of single seeds; the row's result is the mean over the seeds.
 """
@@ -29,7 +29,9 @@ def scores(seed: int, generations: int, temperature: float) -> dict[str, float]:
     """The real score of each row for one seed."""
     began = time.perf_counter()
     run = bm.train("world-models", PixelCartPole(), seeds=[seed], run_folder=None, display="quiet")
+    run, losses = bm.foresee(run)
     found = {"seconds": time.perf_counter() - began}
+    print(f"seed {seed}: {losses}", flush=True)
     for row, remembers in ROWS.items():
         dreamt = bm.dream(run, generations=generations, temperature=temperature, remembers=remembers)
         found[row] = dreamt.evaluate(EPISODES).mean

@@ -117,6 +117,7 @@ if TYPE_CHECKING:
         Steps,
         WithinDistance,
     )
+    from bellmax.foreseeing import foresee
     from bellmax.language.config import ModelConfig
     from bellmax.language.experience import Completions, Examples, Preferences
     from bellmax.language.rewards import Rewards

@@ -102,6 +102,7 @@ WHERE = {
         "Steps",
         "WithinDistance",
     ),
+    "foreseeing": ("foresee",),
     "language.config": ("ModelConfig",),
     "language.experience": ("Completions", "Examples", "Preferences"),
     "language.rewards": ("Rewards",),

@@ -48,6 +48,7 @@ FRONT = {
 }
 FRONT |= {
     "dreaming",
+    "foreseeing",
     "starting",
     "sweeping",
     "memory",

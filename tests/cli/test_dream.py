@@ -18,7 +18,10 @@ def test_what_is_asked_is_dreamt(monkeypatch, capsys):
     monkeypatch.setattr(dream, "find_run", lambda name: f"runs/{name}")
     monkeypatch.setattr(dream, "load", lambda path: f"loaded {path}")
     monkeypatch.setattr(dream, "dream", dreamt)
-    dream.main(["latest", "--generations", "5", "--temperature", "1.5", "--z-alone", "--episodes", "2"])
+    monkeypatch.setattr(dream, "foresee", lambda run, updates: (f"{run}, {updates} updates", {"end_error": 0.25}))
+    dream.main(
+        ["latest", "--generations", "5", "--temperature", "1.5", "--z-alone", "--episodes", "2", "--foresee", "0"]
+    )
     assert heard["run"] == "loaded runs/latest"
     assert (heard["generations"], heard["temperature"], heard["remembers"]) == (5, 1.5, False)
     assert (heard["population"], heard["rollouts"], heard["length"], heard["deviation"]) == (32, 16, 200, 0.5)
@@ -28,3 +31,5 @@ def test_what_is_asked_is_dreamt(monkeypatch, capsys):
     ]
     dream.main(["latest"])
     assert heard["remembers"] is True
+    assert heard["run"] == "loaded runs/latest, 3000 updates"
+    assert capsys.readouterr().out.startswith("end_error 0.25\n")

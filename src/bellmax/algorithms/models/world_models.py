@@ -5,7 +5,8 @@ V, a variational autoencoder, puts what is seen in a few numbers z; M, an LSTM w
     p(z_t+1 | a_t, z_t, h_t)                                                                (section 2.2)
 
 and whether the episode ends; C, the controller, is linear: a_t = W [z_t h_t] + b. V and M learn here, from what random
-actions show. C is found by CMA-ES in the dream that M is (section 4): that is `bellmax.dream`, which comes after this.
+actions show; with `bellmax.foresee` M learns on from all that is stored, and then C is found by CMA-ES in the dream
+that M is (section 4): `bellmax.dream`.
 
 Beyond the paper: V and M learn side by side from the same replayed stretches, in which M begins without memory (V
 never hears of M's errors); V's decoder is dense; M foresees the change of z, and the reward, which in the paper's dream
