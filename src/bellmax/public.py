@@ -81,6 +81,7 @@ WHERE = {
     "contest.players": ("Player",),
     "core": ("Algorithm", "Decision", "Env", "Outcome", "Spec", "Transition"),
     "data.collecting": ("collect",),
+    "data.fitted_q": ("fitted_q",),
     "envs.perturbed": ("perturbed", "shaped"),
     "envs.with_simulator": ("WithSimulator",),
     "envs.wrappers": ("Delayed", "NoisyObservations", "Randomised", "Shaped"),

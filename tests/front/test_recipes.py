@@ -3,6 +3,7 @@
 import pytest
 
 from bellmax.catalogue import ALGORITHMS, SUMMARIES, algorithm_class
+from bellmax.envs import WORLDS
 from bellmax.maths.schedules import Linear
 from bellmax.recipes import configured, find, names, schedule
 
@@ -22,6 +23,7 @@ def test_a_recipe_is_complete(algorithm, env):
     assert (
         env in gymnasium.registry
         or env in games
+        or env in WORLDS
         or env.endswith("-MinAtar")
         or env.startswith(("ALE/", "Fetch", "PongNoFrameskip"))
     )
