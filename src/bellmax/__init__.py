@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from bellmax.contest.players import Player
     from bellmax.core import Algorithm, Decision, Env, Outcome, Spec, Transition
     from bellmax.data.collecting import collect
+    from bellmax.data.fitted_q import fitted_q
     from bellmax.dreaming import dream
     from bellmax.envs.perturbed import perturbed, shaped
     from bellmax.envs.with_simulator import WithSimulator

@@ -87,6 +87,7 @@ WHERE = {
     "core": ("Algorithm", "Decision", "Env", "Outcome", "Spec", "Transition"),
     "data.collecting": ("collect",),
     "dreaming": ("dream",),
+    "data.fitted_q": ("fitted_q",),
     "envs.perturbed": ("perturbed", "shaped"),
     "envs.with_simulator": ("WithSimulator",),
     "envs.wrappers": ("AutomaticallyRandomised", "Delayed", "NoisyObservations", "Randomised", "Shaped"),

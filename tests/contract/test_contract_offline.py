@@ -104,7 +104,8 @@ def test_a_run_that_was_saved_goes_on_bit_for_bit(begun, advance, tmp_path):
 
 def test_a_nan_in_the_rewards_shows_in_a_metric_and_the_state_is_kept(case, logged, begun):
     run, key = begun[0], jax.random.key(0)
-    extras = {name: jnp.full_like(x, jnp.nan) if x.dtype == float else x for name, x in logged.steps.extras.items()}
+    spoil = lambda x: jnp.full_like(x, jnp.nan) if jnp.issubdtype(x.dtype, jnp.floating) else x
+    extras = {name: spoil(x) for name, x in logged.steps.extras.items()}
     poisoned = logged.steps._replace(reward=jnp.full_like(logged.steps.reward, jnp.nan), extras=extras)
     fresh = offline.served(case.algorithm, logged, run)[1]
     state, sound, unguarded = test_contract.guarded(

@@ -63,7 +63,7 @@ class TrajectoryNetwork(eqx.Module):
         self.embed_obs = Dense(keys[2], self.encoder.size, width)
         self.embed_action = Dense(keys[3], self.action_encoder.size, width)
         self.embed_return = Dense(keys[4], 1, width)
-        self.times = 0.02 * jax.random.normal(keys[5], (longest, width))
+        self.times = jax.random.normal(keys[5], (longest, width)) / width**0.5  # as long as what it is added to
         self.norm, self.transformer = LayerNorm(width), Transformer(keys[6], width, heads, layers, activation)
         if isinstance(action, Box):
             self.head = Dense(keys[7], width, action.shape[0], 0.01)
