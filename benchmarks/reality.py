@@ -173,7 +173,8 @@ COLUMNS |= {"wanted": "wanted", "met": "met"}
 FIVE = (
     "With more parameters it was not so: drawn over +-50 % of five (cart_mass, pole_mass and gravity too), the "
     "randomised policy fell to 26 % of its return at the worst of 243 points, the plain one to 48 % (102,400 steps, 3 "
-    "seeds; `python -m benchmarks.reality five` measures it again)."
+    "seeds; `python -m benchmarks.reality five` measures it again, with a curriculum beside). Later runs, and what "
+    "more steps and the curriculum do, are in docs/robustness.md."
 )
 COMMAND = "python -m benchmarks.reality"
 
