@@ -199,8 +199,8 @@ class Policy:
 
     def hear(self, obs: Any, reward: float, discount: float = 1.0, last: bool = False) -> None:
         """What came of the last action: for a policy that acts on rewards, such as the decision transformer's."""
-        outcome = Outcome(obs, np.float32(reward), np.float32(discount), np.bool_(last))
-        self._memory = self._hear(self._memory, outcome)
+        told: Any = np.float32(reward), np.float32(discount), np.bool_(last)
+        self._memory = self._hear(self._memory, Outcome(obs, *told))
 
     def __call__(self, obs: Any) -> Any:
         """The action for one observation, as NumPy."""

@@ -197,7 +197,7 @@ def end_round(
     memory = hear_all(algorithm, run.state, memory, outcome)
     run, metrics = learn(algorithm, run, window) if learns else store(algorithm, run, window)
     draws = draw(algorithm, run, len(outcome.last))
-    choice, memory = act(algorithm, run.state, draws, memory, *now, jnp.int32(0))
+    choice, memory = act(algorithm, run.state, draws, memory, now[0], now[1], jnp.int32(0))
     return jax.tree.leaves(run), draws, memory, pack(choice), metrics, run.sound
 
 
@@ -211,7 +211,7 @@ def act_ahead(algorithm: Algorithm, run: Run, memory: Any, outcome: Outcome, *no
     """The first actions of the next round, before this one was learned from -> draws, memories, choice."""
     memory = hear_all(algorithm, run.state, memory, outcome)
     draws = draw(algorithm, run._replace(round=run.round + 1), len(outcome.last))
-    choice, memory = act(algorithm, run.state, draws, memory, *now, jnp.int32(0))
+    choice, memory = act(algorithm, run.state, draws, memory, now[0], now[1], jnp.int32(0))
     return draws, memory, choice
 
 

@@ -148,7 +148,7 @@ class Drive:
         self._score = np.zeros(self.spec.num_envs)
         self._length = np.zeros(self.spec.num_envs, np.int64)
         self._obs = self.envs.reset(self.experience.group)
-        nothing = np.zeros(self.spec.num_envs, np.float32)
+        nothing: Any = np.zeros(self.spec.num_envs, np.float32)
         self._heard = Outcome(self._obs, nothing, nothing, nothing > 0)  # nothing came of anything yet
         self._draws, self._memory, choice = self._calls.begin([*self._floats, *self._leaves], self._obs)
         self._choice: Choice = self._calls.unpack(choice)

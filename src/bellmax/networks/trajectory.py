@@ -43,7 +43,7 @@ class TrajectoryNetwork(eqx.Module):
     times: Array  # [longest, width]
     norm: LayerNorm
     transformer: Transformer
-    head: PolicyHead | Dense
+    head: Any  # a PolicyHead, or, of numbers, a Dense
     space: Space = eqx.field(static=True)
 
     def __init__(
@@ -65,8 +65,10 @@ class TrajectoryNetwork(eqx.Module):
         self.embed_return = Dense(keys[4], 1, width)
         self.times = jax.random.normal(keys[5], (longest, width)) / width**0.5  # as long as what it is added to
         self.norm, self.transformer = LayerNorm(width), Transformer(keys[6], width, heads, layers, activation)
-        is_box = isinstance(action, Box)
-        self.head = Dense(keys[7], width, action.shape[0], 0.01) if is_box else PolicyHead(keys[7], width, action)
+        is_box = isinstance(self.space, Box)
+        self.head = (
+            Dense(keys[7], width, numbers(action).shape[0], 0.01) if is_box else PolicyHead(keys[7], width, action)
+        )
 
     def __call__(self, stretch: Stretch, key: Array | None = None, dropout: float | Array = 0.0) -> Array:
         """The features from which the actions are read, [batch, time, width]. Without a `key` nothing is dropped."""
@@ -97,9 +99,9 @@ class TrajectoryNetwork(eqx.Module):
         """The action of one step; of choices drawn with `key`, or the likeliest without."""
         if isinstance(self.space, Box):
             return to_box(self.space, jnp.tanh(self.read(features)))
-        policy = self.head(features, obs)  # type: ignore[call-arg]
+        policy = self.head(features, obs)
         return policy.mode() if key is None else policy.sample(key)
 
     def read(self, features: Array) -> Array:
         """What the head makes of the features [..., width]."""
-        return by_rows(self.head, features)  # type: ignore[arg-type]
+        return by_rows(self.head, features)

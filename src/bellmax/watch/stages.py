@@ -105,7 +105,8 @@ class OnHost:
         arrival = self._hosted.step(jax.tree.map(lambda x: np.asarray(x)[None], action))
         self._seen, last = self._filmed.seen, bool(arrival.last[0])  # type: ignore[union-attr]
         self._next = arrival.obs if last else None
-        return _one(Outcome(arrival.next_obs, arrival.reward, arrival.discount, arrival.last))
+        told: Any = arrival.next_obs, arrival.reward, arrival.discount, arrival.last
+        return _one(Outcome(*told))
 
     def picture(self) -> np.ndarray | None:
         """What it looks like now."""

@@ -112,7 +112,7 @@ class DecisionTransformer(Algorithm):
         nothing = zeros(state.network.space)
         newest = (obs, nothing, memory.asked, memory.now, jnp.float32(1))
         kept = [jax.tree.map(_pushed, old, new) for old, new in zip(memory[:5], newest)]
-        memory = Memory(*kept, *memory[5:])
+        memory = memory._replace(**dict(zip(Memory._fields, kept)))
         read = jax.tree.map(lambda x: x[None], Stretch(memory.to_go, *kept[:2], *kept[3:]))
         features = state.network(self.scaled(state, read))[0, -1]
         action = state.network.choose(features, obs, key)
