@@ -4,8 +4,8 @@ Key to door (Chen et al., 2021, section 5.5): 1,000 episodes of a random walk, 3
 done in the first room pays in the third. Asked is the best return in the data, 1. Behaviour cloning is the control.
 
 Shortest paths (their figure 2): 1,000 random walks of at most 10 steps on a random graph of 20 nodes, -1 a step until
-node 0 is reached, and 10 less for the last step of a walk that is cut before. From every other node that can reach it, asked is the best return of any walk from there; counted
-are the paths that are as short as any.
+node 0 is reached, and 10 less for the last step of a walk that is cut before. From every other node that can reach it,
+asked is the best return of any walk from there; counted are the paths that are as short as any.
 
 Pendulum: what a SAC run of 10,000 steps has in its buffer, from its first swing to its last. Asked are ten returns,
 from the worst to the best of the last of these episodes; Spearman's correlation is that of asked and achieved, each the
