@@ -86,13 +86,15 @@ def test_recipe_none_is_the_paper():
 def test_every_option_arrives():
     words = "a2c MountainCar-v0 --steps 2M --num-envs 4 --seeds 3,7 --normalise --scale-rewards --evaluate-every 10k"
     words += " --evaluation-episodes 5 --log-every 1e3 --checkpoint-every 100_000 --run-folder none --name x"
-    words += " --track tensorboard,wandb --json --overlap --data x.npz"
+    words += " --track tensorboard,wandb --json --overlap --data x.npz --frozen torso"
     got = ask(words).arguments
     assert got.pop("env").name == "MountainCar-v0"
     assert got == {
         "algorithm": "a2c",
         "steps": 2_000_000,
         "data": "x.npz",
+        "start_from": None,
+        "frozen": ("torso",),
         "num_envs": 4,
         "seeds": [3, 7],
         "recipe": "auto",

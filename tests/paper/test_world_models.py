@@ -48,7 +48,7 @@ def encoded(v, picture):
 def test_what_v_descends(state, batch):
     key, v = jax.random.key(3), state.autoencoder
     loss, metrics = jax.jit(ALGORITHM.see_loss)(v, batch, key)
-    noise = np.asarray(jax.random.normal(key, (TIME * BATCH, 2)))
+    noise = np.stack([jax.random.normal(k, (TIME, 2)) for k in jax.random.split(key, BATCH)], 1).reshape(-1, 2)
     losses, errors = [], []
     for index, (t, n) in enumerate(np.ndindex(TIME, BATCH)):
         picture = np.asarray(batch.obs[t, n])
