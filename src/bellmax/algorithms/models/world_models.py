@@ -101,7 +101,7 @@ class WorldModels(Algorithm):
         """Half the squared error of the pictures, and what z tells beyond the tolerance."""
         pictures, weight = flat(batch.obs), batch.weight.reshape(-1)
         mean, log_std = autoencoder.encode(pictures)
-        z = mean + jnp.exp(log_std) * normals(key, *batch.obs.shape[:2], self.latent)
+        z = mean + jnp.exp(log_std) * normals(key, batch.obs.shape[:2], self.latent)
         error = 0.5 * jnp.square(jax.vmap(autoencoder.decode)(z) - scaled(pictures)).sum((1, 2, 3))
         kl = kl_from_standard_normal(mean, log_std)
         loss = self.picture_weight * error + jnp.maximum(kl, self.kl_tolerance * self.latent)
@@ -144,12 +144,13 @@ def controlled(controller: Array, features: Array, space: Space) -> Array:
 def drawn(autoencoder: Autoencoder, pictures: Array, key: Array) -> Array:
     """z drawn for pictures [time, batch, ...] -> [time, batch, latent]; V does not hear what becomes of it."""
     mean, log_std = autoencoder.encode(flat(pictures))
-    z = mean + jnp.exp(log_std) * normals(key, *pictures.shape[:2], mean.shape[-1])
+    z = mean + jnp.exp(log_std) * normals(key, pictures.shape[:2], mean.shape[-1])
     return jax.lax.stop_gradient(z).reshape(*pictures.shape[:2], -1)
 
 
-def normals(key: Array, time: int, batch: int, size: int) -> Array:
+def normals(key: Array, shape: tuple[int, ...], size: int) -> Array:
     """Standard normals [time * batch, size]; those of a stretch do not depend on how many others there are."""
+    time, batch = shape
     drawn = jax.vmap(lambda key: jax.random.normal(key, (time, size)), out_axes=1)(jax.random.split(key, batch))
     return drawn.reshape(-1, size)
 
