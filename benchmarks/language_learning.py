@@ -46,8 +46,8 @@ ROWS = {
 }
 ROWS |= {f"{name}-shuffled": row._replace(least=0.05, goal="stays") for name, row in ROWS.items() if "rev" in name}
 ROWS |= {f"{name}-reverse": Row(name, "reverse", 220, 0.05, "gains") for name in ("dpo", "orpo")}
-# A learning rate that falls to 0 would steer nothing; with the paper's kl_rate, beta moves by 2 % an update at most.
-STEERED = {"target_kl": KL, "kl_weight": 0.3, "kl_rate": 0.3, "learning_rate": 3e-4}
+# With the paper's kl_rate beta moves by 2 % an update at most; a learning rate that stays keeps the KL above 1.
+STEERED = {"target_kl": KL, "kl_weight": 0.3, "kl_rate": 0.3}
 ROWS["ppo-lm-controller"] = Row("ppo-lm", "reverse", 220, 0.1, "settles", STEERED)
 TARGETS = {"reaches": ">= {}", "gains": "gains >= {}", "stays": "gains < {}", "settles": f"KL of {KL} within {{:.0%}}"}
 
