@@ -19,8 +19,6 @@ from bellmax.drivers.learn import eats, step_keys
 from bellmax.experience import Steps
 from bellmax.spaces import confine
 
-ROUNDING = 1e-6  # of a mean: XLA may work out the same sum twice in one program, and not alike
-
 
 class Play(NamedTuple):
     """What was won and lost, pull by pull; all but `state` are [steps] and averages over the problems."""
@@ -81,7 +79,8 @@ def _pull(
 ) -> tuple[Table, Array, Array]:
     """One pull of ONE problem, and what is learned from it -> table, reward, was the arm optimal?"""
     decision = algorithm.act(table.state, table.obs, act_key, table.memory)
-    means = env.means(table.env_state, table.obs)  # type: ignore[attr-defined]
+    # The barrier keeps one value of them: XLA may work out the same sum twice in one program, and not alike.
+    means = jax.lax.optimization_barrier(env.means(table.env_state, table.obs))  # type: ignore[attr-defined]
     env_state, outcome = env.step(table.env_state, confine(env.spec.action, decision.action), env_key)
     memory = algorithm.hear(table.state, decision.memory, outcome)
     obs, reward, discount, last = outcome
@@ -90,7 +89,7 @@ def _pull(
     state, _ = algorithm.update(algorithm.observe(table.state, fresh), fresh, learn_key)
     best, mean = means.max(), jnp.where(jnp.arange(means.shape[0]) == decision.action, means, 0).sum()
     regret, realised_regret = table.regret + best - mean, table.realised_regret + best - reward
-    optimal = best - mean <= ROUNDING * jnp.maximum(jnp.abs(best), 1)
+    optimal = mean == best
     return Table(state, env_state, obs, memory, regret, realised_regret), reward, optimal
 
 
