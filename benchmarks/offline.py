@@ -10,7 +10,6 @@ Scores are those of 20 greedy episodes behind the last update, one mean a seed.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +21,7 @@ import numpy as np
 import bellmax as bm
 from bellmax.core import Transition
 from bellmax.envs.pendulum import Pendulum
+from benchmarks.rows import keep, known
 
 RESULTS = Path("docs/results/offline")
 EPISODES, LENGTH = 100, 200
@@ -109,30 +109,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
     for name in asked.rows or ROWS:
-        row, table = run(name, ROWS[name], asked.seeds), known()
+        row, table = run(name, ROWS[name], asked.seeds), known(RESULTS, "learner")
         cloned = (table | {name: row}).get("bc", {}).get("mean")
         if ROWS[name].beats_bc and cloned is not None:
             row |= {"target": "every seed above the mean of bc", "met": min(row["scores"]) > cloned}
         print(row, flush=True)
-        keep(table | {name: row | {"seeds": list(range(asked.seeds))}})  # what takes minutes is kept as it comes
-
-
-def known() -> dict[str, Any]:
-    """The rows that were measured before, by their names."""
-    file = RESULTS.with_suffix(".json")
-    return {row["learner"]: row for row in json.loads(file.read_text())["rows"]} if file.is_file() else {}
-
-
-def keep(table: dict[str, Any]) -> None:
-    """Write the table to docs/results."""
-    from bellmax.report import write_result
-
-    notes = [" ".join(part.split()) for part in __doc__.split("\n\n")[1:]]
-    missing = [name for name in ROWS if name not in table]
-    notes += [f"Not run: {', '.join(missing)}."] if missing else []
-    rows = [table[name] for name in ROWS if name in table]
-    columns = {name: heading for name, heading in COLUMNS.items() if any(name in row for row in rows)}
-    write_result(RESULTS, "Learning from logged data", rows, columns, notes, command=COMMAND)
+        table |= {name: row | {"seeds": list(range(asked.seeds))}}
+        keep(RESULTS, "Learning from logged data", table, ROWS, COLUMNS, __doc__, COMMAND)
 
 
 COMMAND = "python -m benchmarks.offline"

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -32,6 +31,7 @@ from bellmax.data import find
 from bellmax.drivers import evaluate
 from bellmax.envs.key_to_door import KeyToDoor
 from bellmax.envs.pendulum import Pendulum
+from benchmarks.rows import keep, known
 
 RESULTS = Path("docs/results/sequences")
 WALKS, NODES, DENSITY, LONGEST = 1_000, 20, 0.1, 10
@@ -205,22 +205,8 @@ def main() -> None:
     for name in asked.rows or ROWS:
         line = run(name, ROWS[name], asked.seeds)
         print(line, flush=True)
-        keep(line, asked.seeds)
-
-
-def keep(line: dict[str, Any], seeds: int) -> None:
-    """Write the table to docs/results, with this line new in it."""
-    from bellmax.report import write_result
-
-    file = RESULTS.with_suffix(".json")
-    known = {row["row"]: row for row in json.loads(file.read_text())["rows"]} if file.is_file() else {}
-    known[line["row"]] = line | {"seeds": list(range(seeds))}
-    table = [known[name] for name in ROWS if name in known]
-    notes = [" ".join(part.split()) for part in __doc__.split("\n\n")[1:]]
-    missing = [name for name in ROWS if name not in known]
-    notes += [f"Not run: {', '.join(missing)}."] if missing else []
-    columns = {name: heading for name, heading in COLUMNS.items() if any(name in row for row in table)}
-    write_result(RESULTS, "Acting for a return that is asked for", table, columns, notes, command=COMMAND)
+        table = known(RESULTS, "row") | {name: line | {"seeds": list(range(asked.seeds))}}
+        keep(RESULTS, "Acting for a return that is asked for", table, ROWS, COLUMNS, __doc__, COMMAND)
 
 
 COMMAND = "python -m benchmarks.sequences"
