@@ -216,6 +216,15 @@ def test_envs_are_listed_by_source_and_filtered(capsys):
     assert "did you mean" in capsys.readouterr().err
 
 
+def test_a_run_that_was_refused_before_it_began_is_not_the_latest(tmp_path):
+    begun, refused = (RunFolder.create(tmp_path, name) for name in ("begun", "refused"))
+    begun.write_config({"algorithm": {}})
+    assert not (refused.path / "config.json").exists()
+    assert find_run("latest", tmp_path) == begun.path
+    refused.write_config({"algorithm": {}})
+    assert find_run("latest", tmp_path) == refused.path, "the control: it is the newer one"
+
+
 def test_names_are_read_down_the_columns():
     # the cell is 2 wider than the longest name: (14 - 2) // 4 = 3 across, 2 rows
     assert columns(["a1", "b2", "c3", "d4", "e5"], 14) == ["  a1  c3  e5", "  b2  d4"]

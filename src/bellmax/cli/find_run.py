@@ -15,7 +15,8 @@ ROOT = Path("runs")
 def find_run(name: str, root: Path = ROOT) -> Path:
     """The folder of the run that is meant. Raises RunFolderError, with the nearest runs, if there is none."""
     if name == "latest":
-        runs = list_runs(root)
+        # A run that was refused before it began has no config, and there is nothing to be done with it.
+        runs = [run for run in list_runs(root) if (run.path / "config.json").exists()]
         if not runs:
             raise RunFolderError(f"there are no runs in {root}: train one with `bellmax train ppo CartPole-v1`.")
         return runs[-1].path
