@@ -7,6 +7,7 @@ there by name, for a machine that has the time or a GPU: `python -m benchmarks.r
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,21 @@ def sea(size: int, bonus: bool) -> Row:
     )
 
 
+def early(algorithm: str, above: str = "early-sac", **hyperparameters: Any) -> Row:
+    """The first steps on HalfCheetah, 5,000 of them by chance: what is learned from the next 5,000."""
+    return Row(
+        algorithm,
+        "HalfCheetah-v4",
+        "above SAC's own curve",
+        0,
+        seeds=3,
+        steps=10_000,
+        what=f"{algorithm} on HalfCheetah-v4, its start",
+        hyperparameters=hyperparameters,
+        above=above,
+    )
+
+
 SHORT = {
     "dqn-cartpole": Row("dqn", "bellmax:CartPole", "500 at 50k (SB3 zoo)", 475),
     "c51-cartpole": Row("c51", "bellmax:CartPole", "491 +- 10 at 500k (CleanRL)", 460, seeds=5),
@@ -107,6 +123,10 @@ LONG = {
     ),
     "sac-halfcheetah": Row("sac", "HalfCheetah-v4", "6156 at 100k", 5605, seeds=5, steps=100_000),
     "sac-hopper": Row("sac", "Hopper-v4", "1103 at 100k", 831, seeds=5, steps=100_000),
+    "early-sac": early("sac", above="")._replace(published="-200 here, exploring", least=1_000, control=True),
+    "early-droq": early("droq"),
+    "early-crossq": early("crossq"),
+    "early-redq": early("redq"),
     "crossq-halfcheetah": Row("crossq", "HalfCheetah-v4", "8112 at 100k", 7300, seeds=3, steps=100_000),
     "pqn-pong": Row("pqn", "PongNoFrameskip-v4", "20.4 at 10M", 18, seeds=1, steps=5_000_000),
     "qr-dqn-pong": Row("qr-dqn", "ALE/Pong-v5", "11.7 +- 2.0 at 1.25M", 5, seeds=1, steps=1_250_000),
