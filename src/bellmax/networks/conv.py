@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -62,11 +60,11 @@ def convolve(images: Array, kernel: Array, stride: int) -> Array:
     """[batch, height, width, channels] with [side, side, channels, outputs], without padding -> [batch, ..., outputs].
 
     On the CPU as one product of matrices: within a loop, where training is, XLA's own convolutions there are slow
-    (seven times as slow for the Nature network at batch 32, measured; outside of loops the two are alike).
+    (seven times as slow for the Nature network at batch 32, measured; outside of loops the two are alike). Which of the
+    two is decided while tracing, by JAX's default device: a choice within the program could not be exported to ONNX.
     """
-    return jax.lax.platform_dependent(
-        images, kernel, cpu=partial(_as_product, stride=stride), default=partial(_as_convolution, stride=stride)
-    )
+    on_cpu = jax.default_backend() == "cpu"
+    return (_as_product if on_cpu else _as_convolution)(images, kernel, stride)
 
 
 def _as_convolution(images: Array, kernel: Array, stride: int) -> Array:
