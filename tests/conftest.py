@@ -1,5 +1,6 @@
 """Tests are small programs, compiled once and run for a moment: compile them quickly rather than well."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -7,11 +8,14 @@ import sys
 import jax
 import pytest
 
+from tests.compiled import forget_if_many
+
 FASTER = "--xla_cpu_use_fusion_emitters=false"  # halves the time that XLA takes to compile a small program for the CPU
 
 
 def pytest_configure():
     """Before anything is computed, and before there are other processes, which take over what is set here."""
+    gc.set_threshold(100_000, 20, 100)  # what is traced stays: looking it through for garbage took a third of tracing
     flags = os.environ.get("XLA_FLAGS", "")
     if FASTER in flags:
         return
@@ -33,6 +37,6 @@ def compile_quickly(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def forget_what_was_compiled():
-    """A file's programs are not kept for the rest of the session: they would fill the memory."""
+    """Before the programs of all files together are more than a process may map."""
     yield
-    jax.clear_caches()
+    forget_if_many()

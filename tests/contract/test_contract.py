@@ -8,28 +8,36 @@ import numpy as np
 import pytest
 
 from bellmax.catalogue import ALGORITHMS, algorithm_class
-from bellmax.core import Spec
 from bellmax.drivers import ingraph
 from bellmax.drivers.fleet import unstack
 from bellmax.drivers.learn import learn, learn_or_keep
 from bellmax.runs import load, save
+from tests.compiled import forget_if_many
 from tests.contract.cases import CASES, OFFLINE
 
 
 @pytest.fixture(params=CASES[::2], ids=lambda case: case.name, scope="module")
 def case(request):
     yield request.param
-    jax.clear_caches()  # all programs of all cases together are more than a process may map
+    forget_if_many()
+
+
+def started(case):
+    """A run before its first round."""
+    return start(case.algorithm, case.env, jax.random.key(1), case.num_envs)
 
 
 @pytest.fixture(scope="module")
 def begun(case):
     """A run after two rounds that learned, and the batch of the next."""
-    run = jax.jit(ingraph.start, static_argnums=3)(case.algorithm, case.env, jax.random.key(1), case.num_envs)
+    run = started(case)
     rounds = jnp.int32(2 + case.algorithm.experience.waits(case.num_envs))
     run, _ = ingraph.advance(case.algorithm, case.env, run, rounds, jnp.int32(10**9))
     fresh, key = jax.jit(ingraph.last_batch)(case.algorithm, case.env, run)
     return run, sampled(case.algorithm, run.buffer, fresh, key)
+
+
+start = jax.jit(ingraph.start, static_argnums=3)
 
 
 @jax.jit
@@ -69,9 +77,7 @@ def close(one, other, tolerance=1e-5):
 
 
 def test_state_is_a_tree_of_arrays_that_keeps_its_shape(case, begun, update):
-    batch = begun[1]
-    spec = Spec(case.env.spec.obs, case.env.spec.action, case.num_envs)
-    first = jax.jit(lambda key: case.algorithm.init(key, spec))(jax.random.key(0))
+    batch, first = begun[1], started(case).state
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(first))
     after, metrics = update(first, batch, jax.random.key(0))
     assert jax.tree.structure(after) == jax.tree.structure(first)

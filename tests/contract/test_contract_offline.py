@@ -13,6 +13,7 @@ from bellmax.drivers.fleet import stack, unstack
 from bellmax.experience import log
 from bellmax.runs import load, save
 from bellmax.spaces import sample
+from tests.compiled import forget_if_many
 from tests.contract import test_contract
 from tests.contract.cases import OFFLINE
 from tests.contract.test_contract import (  # noqa: F401
@@ -31,7 +32,7 @@ from tests.experience.made_up import quick
 @pytest.fixture(params=OFFLINE, ids=lambda case: case.name, scope="module")
 def case(request):
     yield request.param
-    jax.clear_caches()
+    forget_if_many()
 
 
 def made_up(spec, count=40):

@@ -19,7 +19,7 @@ from bellmax.runs import RunFolder
 
 KILLS = int(os.environ.get("BELLMAX_KILLS", "3"))
 PROGRAM = Path(__file__).with_name("train_or_go_on.py")
-STEPS = {"bellmax:CartPole": 2_000_000, "CartPole-v1": 40_000}
+STEPS = {"bellmax:CartPole": 600_000, "CartPole-v1": 20_000}
 
 
 def start(folder, env):

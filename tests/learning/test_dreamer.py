@@ -11,7 +11,7 @@ from bellmax import DreamerV3, Sequences
 from bellmax.drivers import evaluate, ingraph
 from bellmax.envs.probes import MatchingReward
 
-WORLD, ROUNDS = MatchingReward(), 800
+WORLD, ROUNDS = MatchingReward(), 600
 DREAMER = DreamerV3(
     experience=Sequences(2_000, batch=8, window=8, burn_in=0, length=4, start=64),
     imagination=3,

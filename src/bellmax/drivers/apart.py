@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from bellmax.core import Algorithm, Outcome, Spec, Transition
-from bellmax.drivers import fused
+from bellmax.drivers import fused, traced
 from bellmax.drivers.fused import Calls, Run
 from bellmax.drivers.learn import all_finite, eats, hear_all, means, priority_in, round_keys
 
@@ -144,7 +144,7 @@ def _sample(algorithm: Algorithm, buffer: Any, window: Transition, key: Array) -
 
 @jax.jit
 def _update(algorithm: Algorithm, state: Any, batch: Transition, key: Array) -> tuple[Any, dict[str, Array], Any]:
-    state, metrics = algorithm.update(state, batch, key)
+    state, metrics = traced.update(algorithm, state, batch, key)
     priority = priority_in(algorithm, metrics) if eats(algorithm).weighs else None
     return state, {name: x for name, x in metrics.items() if name != "priority"}, priority
 

@@ -17,6 +17,7 @@ from jax import Array
 from jax.extend.core import Literal
 
 from bellmax.core import Algorithm, Outcome, Spec, Transition
+from bellmax.drivers import traced
 from bellmax.drivers.learn import (
     begin_all,
     eats,
@@ -77,7 +78,7 @@ def act(
     begin_key = jax.random.fold_in(jax.random.wrap_key_data(draws.begin), t)
     memory = where(last, begin_all(algorithm, state, obs, begin_key), memory)
     keys = jax.random.wrap_key_data(draws.act[t])
-    decision = jax.vmap(algorithm.act, (None, 0, 0, 0))(state, obs, keys, memory)
+    decision = jax.vmap(traced.act, (None, None, 0, 0, 0))(algorithm, state, obs, keys, memory)
     return Choice(decision.action, decision.extras), decision.memory
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from bellmax.core import Algorithm, Outcome, Spec, Transition
+from bellmax.drivers import traced
 from bellmax.experience import Experience
 from bellmax.maths.chance import GOLDEN, stir
 from bellmax.spaces import zeros
@@ -27,7 +28,7 @@ def learn(algorithm: Algorithm, state: Any, buffer: Any, fresh: Transition, key:
         state, ranked = carry
         sample_key, update_key = jax.random.split(key)
         batch = experience.sample(ranked if weighs else buffer, fresh, sample_key)
-        state, metrics = algorithm.update(state, batch, update_key)
+        state, metrics = traced.update(algorithm, state, batch, update_key)
         if weighs:
             ranked = experience.reweigh(ranked, batch, priority_in(algorithm, metrics))
         return (state, ranked), {name: x for name, x in metrics.items() if name != "priority"}
@@ -86,7 +87,7 @@ def example_transition(algorithm: Algorithm, state: Any, spec: Spec) -> Transiti
 
     def make() -> Transition:
         obs, key = zeros(spec.obs), jax.random.key(0)
-        decision = algorithm.act(state, obs, key, algorithm.begin(state, obs, key))
+        decision = traced.act(algorithm, state, obs, key, algorithm.begin(state, obs, key))
         one = jnp.float32(1)
         return Transition(obs, decision.action, one, one, jnp.bool_(False), obs, decision.extras, one)
 

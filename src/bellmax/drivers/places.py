@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from bellmax.core import Algorithm, Env, Outcome, Transition
+from bellmax.drivers import traced
 from bellmax.drivers.learn import begin_all, eats, hear_all, where
 from bellmax.spaces import confine
 
@@ -40,7 +41,7 @@ def step_all(
     algorithm: Algorithm, env: Env, state: Any, place: Place, keys: Array, alive: Array
 ) -> tuple[Place, Transition]:
     """One step of every environment; keys: [2, env], alive: [env], 0 where the episode is over already."""
-    decision = jax.vmap(algorithm.act, (None, 0, 0, 0))(state, place.obs, keys[0], place.memory)
+    decision = jax.vmap(traced.act, (None, None, 0, 0, 0))(algorithm, state, place.obs, keys[0], place.memory)
     action = confine(env.spec.action, decision.action)
     env_state, (obs, reward, discount, last) = jax.vmap(env.step)(place.env_state, action, keys[1])
     reward = jnp.asarray(reward, jnp.float32) * alive
