@@ -1,4 +1,7 @@
-"""Beginning with what another run has learned: its networks, tables and statistics; everything else begins anew."""
+"""Beginning: can it be done at all, and with what another run has learned?
+
+Of another run's networks, tables and statistics are taken over; everything else begins anew.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ import jax.numpy as jnp
 
 from bellmax.algorithms.wrappers.partly_frozen import PartlyFrozen, path_name
 from bellmax.core import Algorithm, Spec
-from bellmax.data.engine import spec_of
+from bellmax.engine import template
+from bellmax.plan import Plan
 from bellmax.run import Run
 from bellmax.runs import RunFolder, RunFolderError
 
@@ -42,15 +46,17 @@ def with_frozen(algorithm: Algorithm, parts: Sequence[str]) -> Algorithm:
     return PartlyFrozen(algorithm, tuple(parts))
 
 
-def fitting(run: Any, frozen: Sequence[str], algorithm: Algorithm, env: Any, num_envs: int) -> Start | None:
-    """Where to start from, if anywhere. Raises where that, or what is to be frozen, does not fit."""
-    if run is None and not frozen:
+def rehearse(plan: Plan, spec: Spec) -> None:
+    """Begin with the plan in shapes alone: what it raises is raised before there is a folder, and costs no work."""
+    template(plan, spec)
+
+
+def fitting(run: Any, algorithm: Algorithm, spec: Spec) -> Start | None:
+    """Where to start from, if anywhere. Raises where that does not fit."""
+    if run is None:
         return None
-    spec = spec_of(env)._replace(num_envs=num_envs)
-    jax.eval_shape(lambda: algorithm.init(jax.random.key(0), spec))  # a part that there is not says so
-    found = None if run is None else find(run, algorithm)
-    if found is not None:
-        check(found, algorithm, spec)
+    found = find(run, algorithm)
+    check(found, algorithm, spec)
     return found
 
 

@@ -14,6 +14,8 @@ from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.catalogue import algorithm_class, algorithm_name, as_published
 from bellmax.compilation import use_cache
 from bellmax.core import Algorithm, Env
+from bellmax.data import find as find_data
+from bellmax.data.engine import spec_of
 from bellmax.drivers.learn import eats
 from bellmax.envs.names import find
 from bellmax.envs.parameters import innermost
@@ -82,10 +84,9 @@ def train(
     """
     use_cache()
     shown, source = displays.make(display), find(env, **(env_options or {}))
-    plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards)
-    if frozen:
-        plan["algorithm"] = starting.with_frozen(plan["algorithm"], frozen)
+    plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards, frozen)
     world = _checked(source, plan["algorithm"])
+    spec = spec_of(world, plan["num_envs"])
     made = Plan(
         **plan,
         **paces(plan["steps"], log_every, checkpoint_every),
@@ -95,9 +96,10 @@ def train(
         evaluation_episodes=evaluation_episodes,
         track=_trackers(track, run_folder is not None),
         overlap=overlap,
-        data=_logged(data, source),
-        start=starting.fitting(start_from, frozen, plan["algorithm"], world, plan["num_envs"]),
+        data=None if data is None else find_data(data, spec),
+        start=starting.fitting(start_from, plan["algorithm"], spec),
     )
+    starting.rehearse(made, spec)
     return carry_out(made, None if run_folder is None else _folder(run_folder, name, made), shown)
 
 
@@ -153,6 +155,7 @@ def _plan(
     recipe: str,
     normalise: bool | None,
     scale_rewards: bool | None,
+    frozen: Sequence[str],
 ) -> dict[str, Any]:
     """Hyperparameters from what was asked for, the recipe if there is one, and the defaults, in this order."""
     if recipe not in ("auto", "none"):
@@ -180,6 +183,8 @@ def _plan(
     if normalise if normalise is not None else found is not None and found.normalise:
         chosen = Normalised(chosen)
     chosen = resolve(chosen, steps)
+    if frozen:
+        chosen = starting.with_frozen(chosen, frozen)
     return {"algorithm": chosen, "steps": steps, "num_envs": num_envs, "recipe": found.name if found else None}
 
 
@@ -193,16 +198,6 @@ def _checked(source: Any, algorithm: Algorithm) -> Any:
 def _evaluations(every: int | None, data: Any, length: int) -> int:
     """Steps between two evaluations; where nobody says, none, but ten of what learns from logged steps."""
     return every if every is not None else 0 if data is None else max(1, length // 10)
-
-
-def _logged(data: Any, source: Any) -> Any:
-    """The logged steps that are meant, if any are. Raises bellmax.data.DataError where they do not fit."""
-    if data is None:
-        return None
-    from bellmax.data import find as find_data
-    from bellmax.data.engine import spec_of
-
-    return find_data(data, spec_of(source))
 
 
 def plans(algorithm: Algorithm) -> bool:
