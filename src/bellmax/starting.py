@@ -6,7 +6,7 @@ Of another run's networks, tables and statistics are taken over; everything else
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ import jax.numpy as jnp
 
 from bellmax.algorithms.wrappers.partly_frozen import PartlyFrozen, path_name
 from bellmax.core import Algorithm, Spec
-from bellmax.engine import template
+from bellmax.data import find as find_data
+from bellmax.drivers import prefill
+from bellmax.drivers.learn import eats
+from bellmax.engine import Engine, template
 from bellmax.plan import Plan
 from bellmax.run import Run
 from bellmax.runs import RunFolder, RunFolderError
@@ -49,6 +52,22 @@ def with_frozen(algorithm: Algorithm, parts: Sequence[str]) -> Algorithm:
 def rehearse(plan: Plan, spec: Spec) -> None:
     """Begin with the plan in shapes alone: what it raises is raised before there is a folder, and costs no work."""
     template(plan, spec)
+    if plan.prefills:
+        prefill.check(plan.algorithm, spec, plan.data.steps)
+
+
+def begin(plan: Plan, made: Engine, say: Callable[[str], Any]) -> None:
+    """Give the fresh runs of an engine what they begin with: another run's weights, logged steps in their buffers."""
+    if plan.start is not None:
+        states = [made.state(index) for index in range(len(plan.seeds))]
+        states = begun(plan.start, plan.algorithm, made.spec, plan.seeds, states)
+        made.begin_as(lambda index, run: run._replace(state=states[index]))
+    if plan.prefills:
+        found = find_data(plan.data, made.spec)
+        room = eats(plan.algorithm).capacity - found.steps  # type: ignore[attr-defined]
+        over = "" if room >= plan.steps else f"; behind {room:,} steps of its own the run overwrites the first of them"
+        say(f"the replay buffer begins with {found}{over}")
+        made.begin_as(lambda _, run: prefill.prefilled(plan.algorithm, run, found.log.steps, plan.num_envs))
 
 
 def fitting(run: Any, algorithm: Algorithm, spec: Spec) -> Start | None:

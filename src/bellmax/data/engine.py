@@ -62,8 +62,8 @@ class Offline:
             runs = [jax.tree.map(lambda x: x[i], tree) for i in range(len(plan.seeds))]  # noqa: B023
         self._runs = [stack(runs)] if self._stacked else runs
 
-    def begin_with(self, states: Sequence[Any]) -> None:
-        runs = [self.run(index)._replace(state=state) for index, state in enumerate(states)]
+    def begin_as(self, change: Callable[[int, Any], Any]) -> None:
+        runs = [change(index, self.run(index)) for index in range(len(self.plan.seeds))]
         self._runs = [stack(runs)] if self._stacked else runs
 
     def compile(self) -> None:
