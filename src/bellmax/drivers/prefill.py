@@ -8,6 +8,7 @@ The clock of schedules does not count them.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -17,31 +18,36 @@ from bellmax.core import Algorithm, Spec, Transition
 from bellmax.drivers.learn import eats, example_transition
 from bellmax.experience import ring
 
+PIECE = 4096  # steps that are on the device beside the buffer
+
 
 def prefilled(algorithm: Algorithm, run: Any, steps: Transition, num_envs: int) -> Any:
     """A fresh run of `ingraph` or `fused` with logged steps [steps, ...] in its buffer. The fresh one is used up."""
-    rounds = in_rounds(steps, eats(algorithm).length, num_envs)
-    state, buffer = _observed(algorithm, run.state, rounds), _stored(algorithm, run.buffer, rounds)
-    return run._replace(state=state, buffer=buffer, round=run.round + len(rounds.reward))
+    for fresh in in_rounds(steps, eats(algorithm).length, num_envs):
+        state, buffer = _observed(algorithm, run.state, fresh), _stored(algorithm, run.buffer, fresh)
+        run = run._replace(state=state, buffer=buffer, round=run.round + len(fresh.reward))
+    return run._replace(buffer=ring.logged_so_far(run.buffer))
 
 
-def in_rounds(steps: Transition, length: int, num_envs: int) -> Transition:
-    """Logged steps [steps, ...], episode behind episode -> [round, length, env, ...].
+def in_rounds(steps: Transition, length: int, num_envs: int) -> Iterator[Transition]:
+    """Logged steps [steps, ...], episode behind episode -> [round, length, env, ...], some rounds at a time.
 
     Every environment gets a stretch of them, as long as the others' or a step shorter, and at its end a cut. What is
-    missing in the first round is padding.
+    missing in the first rounds is padding.
     """
     count = len(steps.reward)
+    last: Any = np.array(steps.last)
     rows = -(-count // (num_envs * length)) * length
     place = np.full((rows, num_envs), -1)
     for env, stretch in enumerate(np.array_split(np.arange(count), num_envs)):
         place[rows - len(stretch) :, env] = stretch
-    there = place >= 0
-    taken = jax.tree.map(lambda x: np.asarray(x)[place], steps._replace(extras={}))
-    last = taken.last | ~there
-    last[-1] = True
-    taken = taken._replace(last=last, reward=taken.reward * there, weight=np.float32(taken.weight * there))
-    return jax.tree.map(lambda x: x.reshape(-1, length, *x.shape[1:]), taken)
+        last[stretch[-1:]] = True
+    steps, rounds = steps._replace(last=last, extras={}), place.reshape(-1, length, num_envs)
+    for part in np.array_split(rounds, min(-(-place.size // PIECE), len(rounds))):
+        there = part >= 0
+        taken = jax.tree.map(lambda x: np.asarray(x)[part], steps)  # noqa: B023
+        weight, reward = (np.float32(x * there) for x in (taken.weight, taken.reward))
+        yield taken._replace(last=taken.last | ~there, reward=reward, weight=weight)
 
 
 def check(algorithm: Algorithm, spec: Spec, count: int) -> None:
@@ -69,8 +75,7 @@ def check(algorithm: Algorithm, spec: Spec, count: int) -> None:
 
 @functools.partial(jax.jit, donate_argnums=1)
 def _stored(algorithm: Algorithm, buffer: Any, rounds: Transition) -> Any:
-    buffer, _ = jax.lax.scan(lambda buffer, fresh: (eats(algorithm).add(buffer, fresh), None), buffer, rounds)
-    return ring.logged_so_far(buffer)
+    return jax.lax.scan(lambda buffer, fresh: (eats(algorithm).add(buffer, fresh), None), buffer, rounds)[0]
 
 
 @jax.jit
