@@ -86,21 +86,11 @@ def train(
     use_cache()
     shown, source = displays.make(display), find(env, **(env_options or {}))
     plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards, frozen)
-    world = _checked(source, plan["algorithm"])
-    spec = spec_of(world, plan["num_envs"])
-    made = Plan(
-        **plan,
-        **paces(plan["steps"], log_every, checkpoint_every),
-        env=world,
-        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
-        evaluate_every=_evaluations(evaluate_every, plan["algorithm"], plan["steps"]),
-        evaluation_episodes=evaluation_episodes,
-        track=_trackers(track, run_folder is not None),
-        overlap=overlap,
-        data=None if data is None else find_data(data, spec),
-        start=starting.fitting(start_from, plan["algorithm"], spec),
-    )
-    starting.rehearse(made, spec)
+    plan |= paces(plan["steps"], log_every, checkpoint_every) | {"evaluation_episodes": evaluation_episodes}
+    plan["evaluate_every"] = _evaluations(evaluate_every, plan["algorithm"], plan["steps"])
+    plan["seeds"] = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    plan |= {"track": _trackers(track, run_folder is not None), "overlap": overlap}
+    made = _fitting(plan, source, data, start_from)
     return carry_out(made, None if run_folder is None else _folder(run_folder, name, made), shown)
 
 
@@ -187,6 +177,17 @@ def _plan(
     if frozen:
         chosen = starting.with_frozen(chosen, frozen)
     return {"algorithm": chosen, "steps": steps, "num_envs": num_envs, "recipe": found.name if found else None}
+
+
+def _fitting(settings: dict[str, Any], source: Any, data: Any, start_from: Any) -> Plan:
+    """The plan, after all that could stand in its way was looked at: nothing was made yet."""
+    algorithm, num_envs = settings["algorithm"], settings["num_envs"]
+    world = _checked(source, algorithm)
+    spec = spec_of(world, num_envs)
+    found = None if data is None else find_data(data, spec)
+    plan = Plan(**settings, env=world, data=found, start=starting.fitting(start_from, algorithm, spec))
+    starting.rehearse(plan, spec)
+    return plan
 
 
 def _checked(source: Any, algorithm: Algorithm) -> Any:
