@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bellmax.algorithms.models.world_models import WorldModels
     from bellmax.algorithms.offline.bc import BC
     from bellmax.algorithms.offline.cql import CQL
+    from bellmax.algorithms.offline.discrete_cql import DiscreteCQL
     from bellmax.algorithms.offline.iql import IQL
     from bellmax.algorithms.offline.td3_bc import TD3BC
     from bellmax.algorithms.planning.alphazero import AlphaZero

@@ -17,6 +17,7 @@ from bellmax.memory import find_room
 from bellmax.plan import Plan
 
 Totals = dict[str, Any]
+Change = Callable[[int, Any], Any]  # the number of a seed and its fresh run -> the run it is to begin as
 
 
 class Engine(Protocol):
@@ -24,7 +25,7 @@ class Engine(Protocol):
 
     spec: Spec
 
-    def begin_with(self, states: Sequence[Any]) -> None: ...
+    def begin_as(self, change: Change) -> None: ...
     def compile(self) -> None: ...
     def advance(self, most_steps: Sequence[int], stop: Callable[[], bool]) -> list[Totals]: ...
     def rescued(self) -> list[Totals]: ...
@@ -107,8 +108,8 @@ class InGraph:
         find_room(plan, self.spec, say)
         self._fleet = Fleet([plan.algorithm] * len(plan.seeds), plan.env, plan.seeds, plan.num_envs, tree)
 
-    def begin_with(self, states: Sequence[Any]) -> None:
-        self._fleet.begin_with(states)
+    def begin_as(self, change: Change) -> None:
+        self._fleet.begin_as(change)
 
     def compile(self) -> None:
         self._fleet.compile()
@@ -156,8 +157,8 @@ class Hosted:
         run = None if tree is None else jax.tree.map(lambda x: x[0], tree)
         self._drive = hosted.Drive(plan.algorithm, self._envs, jax.random.key(seed), run, plan.overlap, host)
 
-    def begin_with(self, states: Sequence[Any]) -> None:
-        self._drive.begin_with(states[0])
+    def begin_as(self, change: Change) -> None:
+        self._drive.begin_as(lambda run: change(0, run))
 
     def compile(self) -> None:
         self._drive.compile()

@@ -29,7 +29,8 @@ def load(
     plan = planned(folder.config, algorithm, env, goes_on=False)
     spec = spec_from_plain(folder.config["spec"])
     if folder.children:
-        trees, metas = zip(*(read(child, planned(child.config, algorithm, env), spec) for child in folder.children))
+        plans = [planned(child.config, algorithm, env, goes_on=False) for child in folder.children]
+        trees, metas = zip(*(read(child, its, spec) for child, its in zip(folder.children, plans)))
         tree = jax.tree.map(lambda *x: np.concatenate([np.asarray(i) for i in x]), *map(_raw, trees))
         tree = jax.tree.map(_cooked, tree, trees[0])
         meta = {"taken": [meta["taken"][0] for meta in metas], "seconds": sum(meta["seconds"] for meta in metas)}

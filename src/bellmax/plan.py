@@ -31,7 +31,7 @@ class Plan:
     recipe: str | None = None
     track: tuple[str, ...] = ()
     overlap: bool = False  # on the host, learn while the environments step: actions are chosen one update earlier
-    data: Any = None  # a `bellmax.data.Logged`, if nothing is to be collected; then steps are updates
+    data: Any = None  # a `bellmax.data.Logged`: what replay begins with, or, where steps are updates, all there is
     start: Any = None  # a `bellmax.starting.Start`, if it begins with what another run has learned
 
     def __post_init__(self) -> None:
@@ -43,20 +43,28 @@ class Plan:
                 raise ValueError(f"{name} = {value!r}: give a whole number of at least {low}.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or any(seed < 0 for seed in self.seeds):
             raise ValueError(f"seeds = {list(self.seeds)}: give at least one, each once, none negative.")
-
-        if self.start is not None and self.start.run is None and self.driver == "hosted" and len(self.seeds) > 1:
-            raise ValueError("start_from: seeds on the host are processes, and need a folder: run.save(path) first.")
-        if self.data is not None and not self._logged:
+        if self.data is not None and not eats(self.algorithm).replays:
             raise ValueError(
                 f"data: {self.algorithm_name} learns from {type(eats(self.algorithm)).__name__}, steps of its own; to "
-                "have it learn from logged ones, give experience=bellmax.Dataset(), or leave data out."
+                "have it learn from logged ones, give experience=bellmax.Dataset(), from those and its own "
+                "bellmax.Replay(), or leave data out."
             )
-        if self.data is None and self._logged:
+        if self.data is None and eats(self.algorithm).logged:
             eats(self.algorithm).empty(None, self.num_envs)  # type: ignore[arg-type]  # which says what is missing
+        if self.driver == "hosted" and len(self.seeds) > 1:
+            self._check_processes()
+
+    def _check_processes(self) -> None:
+        """ValueError unless all that seeds begin with can be found by other processes."""
+        if self.start is not None and self.start.run is None:
+            raise ValueError("start_from: seeds on the host are processes, and need a folder: run.save(path) first.")
+        if self.data is not None and self.data.source is None:
+            raise ValueError("data: seeds on the host are processes, and need a file, minari:ID or a run's folder.")
 
     @property
-    def _logged(self) -> bool:
-        return eats(self.algorithm).logged
+    def prefills(self) -> bool:
+        """Do logged steps stand in the replay buffer before the first step of its own?"""
+        return self.data is not None and not eats(self.algorithm).logged
 
     @property
     def ingraph(self) -> bool:
@@ -66,7 +74,7 @@ class Plan:
     @property
     def driver(self) -> str:
         """Which driver carries it out."""
-        if self.data is not None:
+        if eats(self.algorithm).logged:
             return "offline"
         return "ingraph" if self.ingraph else "hosted"
 
@@ -137,7 +145,7 @@ def planned(
 ) -> Plan:
     """The plan in a run folder's config. `algorithm`, `env` and `data` replace what the config cannot make again.
 
-    Logged steps are only looked for if the run `goes_on`.
+    Logged steps are only looked for if the run `goes_on` and has not stored them itself.
     """
     world = environment(config, env)
     settings = config["algorithm"]
@@ -151,7 +159,7 @@ def planned(
         seeds=tuple(config["seeds"]),
         track=tuple(config["track"]),
         overlap=config.get("overlap", False),
-        data=logged(config, data, goes_on),
+        data=logged(config, data, goes_on and eats(learner).logged),
         start=begins_with(config),
         **{name: config[name] for name in kinds},
     )
@@ -166,18 +174,16 @@ def begins_with(config: dict[str, Any]) -> Any:
     return Start(**config["start_from"])
 
 
-def logged(config: dict[str, Any], data: Any, goes_on: bool) -> Any:
+def logged(config: dict[str, Any], data: Any, needed: bool) -> Any:
     """The logged steps that a run learns from, if it does: found again, or `data`; or only what is said of them."""
     if "data" not in config:
         return None
     from bellmax.data import Elsewhere, find
 
-    told, spec = config["data"], spec_from_plain(config["spec"])
-    if not goes_on:
-        return Elsewhere(told)
-    if data is None and told["source"] is None:
-        raise ValueError("This run learns from arrays of a program's own: pass them, as in resume(path, data=...).")
-    return find(told["source"] if data is None else data, spec, told["checksum"])
+    elsewhere = Elsewhere(config["data"])
+    if not needed and data is None:
+        return elsewhere
+    return find(elsewhere if data is None else data, spec_from_plain(config["spec"]), elsewhere.told["checksum"])
 
 
 def environment(config: dict[str, Any], env: Any = None) -> Any:

@@ -31,6 +31,7 @@ WHERE = {
     "algorithms.models.world_models": ("WorldModels",),
     "algorithms.offline.bc": ("BC",),
     "algorithms.offline.cql": ("CQL",),
+    "algorithms.offline.discrete_cql": ("DiscreteCQL",),
     "algorithms.offline.iql": ("IQL",),
     "algorithms.offline.td3_bc": ("TD3BC",),
     "algorithms.models.dreamer_v3": ("DreamerV3",),

@@ -16,7 +16,7 @@ from bellmax.run import Run
 from bellmax.runs import MLflow, RunFolder, TensorBoard, WeightsAndBiases, provenance
 from bellmax.runs.folder import Status
 from bellmax.session import Session, latest_score
-from bellmax.starting import begun
+from bellmax.starting import begin
 
 
 def carry_out(plan: Plan, folder: RunFolder | None, display: Display, checkpoint: str | Path | None = None) -> Run:
@@ -26,9 +26,8 @@ def carry_out(plan: Plan, folder: RunFolder | None, display: Display, checkpoint
     with folder.lock() if folder is not None else contextlib.nullcontext():
         tree, meta = (None, {}) if folder is None else _latest(folder, plan, checkpoint)
         made = engine(plan, tree, meta.get("sessions", 0), display.note)
-        if tree is None and getattr(plan, "start", None) is not None:
-            states = [made.state(index) for index in range(len(plan.seeds))]
-            made.begin_with(begun(plan.start, plan.algorithm, made.spec, plan.seeds, states))
+        if tree is None and plan.driver != "language":
+            begin(plan, made, display.note)
         if folder is not None and plan.driver == "language":
             made.keep_sample = folder.append_sample  # type: ignore[attr-defined]
         try:

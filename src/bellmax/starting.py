@@ -1,9 +1,12 @@
-"""Beginning with what another run has learned: its networks, tables and statistics; everything else begins anew."""
+"""Beginning: can it be done at all, and with what another run has learned?
+
+Of another run's networks, tables and statistics are taken over; everything else begins anew.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,11 @@ import jax.numpy as jnp
 
 from bellmax.algorithms.wrappers.partly_frozen import PartlyFrozen, path_name
 from bellmax.core import Algorithm, Spec
-from bellmax.data.engine import spec_of
+from bellmax.data import find as find_data
+from bellmax.drivers import prefill
+from bellmax.drivers.learn import eats
+from bellmax.engine import Engine, template
+from bellmax.plan import Plan
 from bellmax.run import Run
 from bellmax.runs import RunFolder, RunFolderError
 
@@ -42,15 +49,33 @@ def with_frozen(algorithm: Algorithm, parts: Sequence[str]) -> Algorithm:
     return PartlyFrozen(algorithm, tuple(parts))
 
 
-def fitting(run: Any, frozen: Sequence[str], algorithm: Algorithm, env: Any, num_envs: int) -> Start | None:
-    """Where to start from, if anywhere. Raises where that, or what is to be frozen, does not fit."""
-    if run is None and not frozen:
+def rehearse(plan: Plan, spec: Spec) -> None:
+    """Begin with the plan in shapes alone: what it raises is raised before there is a folder, and costs no work."""
+    template(plan, spec)
+    if plan.prefills:
+        prefill.check(plan.algorithm, spec, plan.data.steps)
+
+
+def begin(plan: Plan, made: Engine, say: Callable[[str], Any]) -> None:
+    """Give the fresh runs of an engine what they begin with: another run's weights, logged steps in their buffers."""
+    if plan.start is not None:
+        states = [made.state(index) for index in range(len(plan.seeds))]
+        states = begun(plan.start, plan.algorithm, made.spec, plan.seeds, states)
+        made.begin_as(lambda index, run: run._replace(state=states[index]))
+    if plan.prefills:
+        found = find_data(plan.data, made.spec)
+        room = eats(plan.algorithm).capacity - found.steps  # type: ignore[attr-defined]
+        over = "" if room >= plan.steps else f"; behind {room:,} steps of its own the run overwrites the first of them"
+        say(f"the replay buffer begins with {found}{over}")
+        made.begin_as(lambda _, run: prefill.prefilled(plan.algorithm, run, found.log.steps, plan.num_envs))
+
+
+def fitting(run: Any, algorithm: Algorithm, spec: Spec) -> Start | None:
+    """Where to start from, if anywhere. Raises where that does not fit."""
+    if run is None:
         return None
-    spec = spec_of(env)._replace(num_envs=num_envs)
-    jax.eval_shape(lambda: algorithm.init(jax.random.key(0), spec))  # a part that there is not says so
-    found = None if run is None else find(run, algorithm)
-    if found is not None:
-        check(found, algorithm, spec)
+    found = find(run, algorithm)
+    check(found, algorithm, spec)
     return found
 
 

@@ -14,6 +14,8 @@ from bellmax.algorithms.wrappers.scaled_rewards import ScaledRewards
 from bellmax.catalogue import algorithm_class, algorithm_name, as_published
 from bellmax.compilation import use_cache
 from bellmax.core import Algorithm, Env
+from bellmax.data import find as find_data
+from bellmax.data.engine import spec_of
 from bellmax.drivers.learn import eats
 from bellmax.envs.names import find
 from bellmax.envs.parameters import innermost
@@ -60,19 +62,20 @@ def train(
 
     algorithm      an Algorithm, used as it is; or a name ("ppo"), with the recipe for the environment if there is one
     env            a Gymnasium id, "gymnax:ID", "bellmax:NAME", an in-graph Env, or a Gymnasium class, factory or object
-    data           logged steps to learn from, and nothing else: a .npz or .parquet file, "minari:ID", a run's folder, a
-                   dict of arrays (see docs/offline.md); the environment only says what fits, and evaluates
+    data           logged steps: a .npz or .parquet file, "minari:ID", a run's folder, a dict of arrays (see
+                   docs/offline.md). With a Dataset as experience they are all there is, and the environment only says
+                   what fits, and evaluates; one that replays begins with them in its buffer, and its own steps join
     start_from     a run, its folder, or a checkpoint in it, with whose weights this one begins: the algorithm and its
                    layers must be alike; optimisers and schedules begin anew (see docs/robustness.md)
     frozen         names of layers that do not move, as in ("torsos",); see `PartlyFrozen`
-    steps          environment steps of each seed, all its environments together; with data, updates
+    steps          environment steps of each seed, all its environments together; with a Dataset, updates
     seeds          how many, or which; they are trained together
     hyperparameters     to change on top of the recipe or the algorithm, by name
     recipe         "auto" or "none" (the paper's defaults); says nothing about an Algorithm that is passed
     normalise, scale_rewards     wrap the algorithm in Normalised, ScaledRewards
     run_folder     where to make the run's folder; None keeps everything in memory
     log_every, evaluate_every, checkpoint_every      in steps; evaluations are greedy, 0 (the default) has none;
-                   with data the default is a tenth of the run
+                   with a Dataset the default is a tenth of the run
     display        "auto", "live", "lines", "json" or "quiet"
     overlap        on the host, learn while the environments step; actions are then chosen one update earlier
     track          any of "tensorboard", "wandb", "mlflow"; needs a run folder
@@ -82,22 +85,12 @@ def train(
     """
     use_cache()
     shown, source = displays.make(display), find(env, **(env_options or {}))
-    plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards)
-    if frozen:
-        plan["algorithm"] = starting.with_frozen(plan["algorithm"], frozen)
-    world = _checked(source, plan["algorithm"])
-    made = Plan(
-        **plan,
-        **paces(plan["steps"], log_every, checkpoint_every),
-        env=world,
-        seeds=tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds),
-        evaluate_every=_evaluations(evaluate_every, data, plan["steps"]),
-        evaluation_episodes=evaluation_episodes,
-        track=_trackers(track, run_folder is not None),
-        overlap=overlap,
-        data=_logged(data, source),
-        start=starting.fitting(start_from, frozen, plan["algorithm"], world, plan["num_envs"]),
-    )
+    plan = _plan(algorithm, source, steps, num_envs, hyperparameters or {}, recipe, normalise, scale_rewards, frozen)
+    plan |= paces(plan["steps"], log_every, checkpoint_every) | {"evaluation_episodes": evaluation_episodes}
+    plan["evaluate_every"] = _evaluations(evaluate_every, plan["algorithm"], plan["steps"])
+    plan["seeds"] = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    plan |= {"track": _trackers(track, run_folder is not None), "overlap": overlap}
+    made = _fitting(plan, source, data, start_from)
     return carry_out(made, None if run_folder is None else _folder(run_folder, name, made), shown)
 
 
@@ -117,7 +110,7 @@ def resume(
     Runs in the graph, and those of language models, go on bit for bit as if they had never stopped. On the host
     everything but the simulators goes on: their episodes start anew. `algorithm` and `env`, and `reward` for language
     models, stand in for classes and functions that the run's config cannot find again, and `data` for logged steps that
-    have no name or were moved.
+    have no name or were moved; those that began in a replay buffer are in the checkpoints.
     """
     use_cache()
     folder = RunFolder.open(path)
@@ -153,6 +146,7 @@ def _plan(
     recipe: str,
     normalise: bool | None,
     scale_rewards: bool | None,
+    frozen: Sequence[str],
 ) -> dict[str, Any]:
     """Hyperparameters from what was asked for, the recipe if there is one, and the defaults, in this order."""
     if recipe not in ("auto", "none"):
@@ -180,7 +174,20 @@ def _plan(
     if normalise if normalise is not None else found is not None and found.normalise:
         chosen = Normalised(chosen)
     chosen = resolve(chosen, steps)
+    if frozen:
+        chosen = starting.with_frozen(chosen, frozen)
     return {"algorithm": chosen, "steps": steps, "num_envs": num_envs, "recipe": found.name if found else None}
+
+
+def _fitting(settings: dict[str, Any], source: Any, data: Any, start_from: Any) -> Plan:
+    """The plan, after all that could stand in its way was looked at: nothing was made yet."""
+    algorithm, num_envs = settings["algorithm"], settings["num_envs"]
+    world = _checked(source, algorithm)
+    spec = spec_of(world, num_envs)
+    found = None if data is None else find_data(data, spec)
+    plan = Plan(**settings, env=world, data=found, start=starting.fitting(start_from, algorithm, spec))
+    starting.rehearse(plan, spec)
+    return plan
 
 
 def _checked(source: Any, algorithm: Algorithm) -> Any:
@@ -190,19 +197,9 @@ def _checked(source: Any, algorithm: Algorithm) -> Any:
     return WithSimulator(source) if plans(algorithm) else source
 
 
-def _evaluations(every: int | None, data: Any, length: int) -> int:
-    """Steps between two evaluations; where nobody says, none, but ten of what learns from logged steps."""
-    return every if every is not None else 0 if data is None else max(1, length // 10)
-
-
-def _logged(data: Any, source: Any) -> Any:
-    """The logged steps that are meant, if any are. Raises bellmax.data.DataError where they do not fit."""
-    if data is None:
-        return None
-    from bellmax.data import find as find_data
-    from bellmax.data.engine import spec_of
-
-    return find_data(data, spec_of(source))
+def _evaluations(every: int | None, algorithm: Algorithm, length: int) -> int:
+    """Steps between two evaluations; where nobody says, none, but ten of what learns from logged steps alone."""
+    return every if every is not None else max(1, length // 10) if eats(algorithm).logged else 0
 
 
 def plans(algorithm: Algorithm) -> bool:

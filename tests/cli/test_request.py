@@ -221,3 +221,23 @@ def test_a_sweep_that_makes_no_sense_does_not_begin(over, asked, capsys):
     assert main(["sweep", "a2c", "CartPole-v1", *over]) in (1, 2)
     assert asked == []
     assert "gamma" in capsys.readouterr().err or over == []
+
+
+@pytest.mark.parametrize("said", ["--experience replay", "--experience=Replay"])
+def test_a_field_of_several_kinds_may_be_of_another(said):
+    """What both kinds have stays as the recipe has it; what only the new one has can be set, too."""
+    request = ask(f"iql Pendulum-v1 {said} --experience.capacity 30k --name=a=b")
+    old = recipes.find("iql", "Pendulum-v1").algorithm.experience
+    assert request.algorithm.experience == bellmax.Replay(capacity=30_000, batch=old.batch)
+    assert request.options.name == "a=b", "other words are as they were"
+    assert request.arguments["hyperparameters"] == {"experience": request.algorithm.experience}
+    assert ask("iql Pendulum-v1").algorithm.experience == old, "the control"
+    assert ask("q-learning bellmax:FrozenLake --exploration boltzmann").algorithm.exploration == bellmax.Boltzmann()
+
+
+def test_a_kind_that_there_is_not_lists_those_that_there_are():
+    for words in ("--experience steps", "--experience"):
+        with pytest.raises(ValueError, match=r"--experience.*: choose from dataset, replay\."):
+            ask(f"iql Pendulum-v1 {words}")
+    with pytest.raises(SystemExit):
+        ask("ppo CartPole-v1 --experience replay")  # it eats one kind

@@ -144,10 +144,12 @@ STAYING: dict[str, Algorithm] = CLONING | {
     "td3-bc": bm.TD3BC(**SMALL, **LOGGED),
     "cql": bm.CQL(**SMALL, **LOGGED, samples=2),
 }
+CONSERVATIVE = bm.DiscreteCQL(**SMALL, **LOGGED, target_every=1, target_rate=0.5)
 READING = bm.DecisionTransformer(
     experience=bm.Dataset(batch=8, n=2, pad="before"), width=4, layers=1, longest=4, warmup=2, learning_rate=0.01
 )
 STAYING |= {"decision-transformer": READING}
 OFFLINE = [Case(f"{name}-choices", algorithm, MatchingReward()) for name, algorithm in CLONING.items()]
+OFFLINE += [Case("discrete-cql-masked", CONSERVATIVE, Forbidden())]
 OFFLINE += [Case("decision-transformer-masked", READING, Forbidden())]
 OFFLINE += [Case(name, algorithm, Target()) for name, algorithm in STAYING.items() if name != "bc"]

@@ -135,5 +135,5 @@ def test_the_memory_is_what_the_arrays_take():
     experience = Replay(capacity=300)
     buffer = experience.empty(example(fresh), 3)
     assert experience.bytes(example(fresh), 3) == sum(x.nbytes for x in jax.tree.leaves(buffer))
-    # obs, action, reward, discount, next_obs, weight of 4 bytes, last of 1, and the number of rows
-    assert experience.bytes(example(fresh), 3) == 300 * 25 + 4
+    # obs, action, reward, discount, next_obs, weight of 4 bytes, last of 1, and the numbers of rows and of logged ones
+    assert experience.bytes(example(fresh), 3) == 300 * 25 + 8

@@ -67,8 +67,8 @@ def test_it_waits_for_a_whole_stretch_and_refuses_a_ring_that_holds_none():
     step = example(next(with_memory(numbered(0, 1, 4, 3))))
     with pytest.raises(ValueError, match=r"Sequences.capacity = 80: .* windows of 30, need at least 96"):
         experience.replace(capacity=80).empty(step, 3)
-    # of 4 bytes: obs, action, reward, discount, next_obs, weight and two numbers of memory; last has 1
-    assert experience.bytes(step, 3) == 96 * 33 + 4
+    # of 4 bytes: obs, action, reward, discount, next_obs, weight and two numbers of memory; last has 1; and two counts
+    assert experience.bytes(step, 3) == 96 * 33 + 8
 
 
 def test_the_train_ratio_is_what_is_learned_from_over_what_is_collected():

@@ -156,3 +156,58 @@ def test_the_command_line_says_the_same(source):
     said = understand(words, "train").arguments
     assert said["start_from"] == str(source.folder.path)
     assert said["frozen"] == ("torsos",)
+
+
+class Picky(bm.core.Algorithm):
+    """Takes two choices and no others, and says so when it begins."""
+
+    experience: bm.Replay = bm.Replay(100, batch=4, start=4)
+
+    def init(self, key, spec):
+        if spec.action.n != 2:
+            raise ValueError(f"Picky: there are {spec.action.n} choices; give an environment with 2.")
+        return jnp.zeros(())
+
+    def act(self, state, obs, key, memory=None):
+        return bm.core.Decision(jnp.int32(0))
+
+    def update(self, state, batch, key):
+        return state + 1, {}
+
+
+REFUSED = {
+    "the action space": (Picky(), {}, "there are 3 choices; give an environment with 2"),
+    "what it eats": (bm.DQN(experience=bm.Replay(3)), {"num_envs": 4}, "Replay.capacity = 3: 4 environments"),
+    "its own action space": ("mbpo", {}, "needs a one-axis Box with finite bounds"),
+    "logged steps": (Picky(experience=bm.Dataset()), {"data": "acrobot"}, "there are 3 choices"),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+@pytest.mark.parametrize("env", ["bellmax:Acrobot", "Acrobot-v1"])
+def test_a_refused_run_leaves_nothing_behind(why, env, tmp_path):
+    algorithm, options, said = REFUSED[why]
+    if "data" in options:
+        flags = {"reward": np.zeros(3), "terminated": np.zeros(3), "truncated": np.zeros(3)}
+        options = {"data": {"obs": np.zeros((3, 6)), "action": np.zeros(3)} | flags}
+    with pytest.raises(ValueError, match=said):
+        bm.train(algorithm, env, steps=10, run_folder=tmp_path / "runs", **options, **QUIET)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("env", ["bellmax:CartPole", "CartPole-v1"])
+def test_the_control_is_not_refused(env, tmp_path):
+    assert bm.train(Picky(), env, steps=10, run_folder=tmp_path / "runs", **QUIET).meta["taken"] == [10]
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+
+
+def test_a_vector_environment_that_was_made_is_looked_at_as_it_is(tmp_path):
+    import gymnasium
+
+    made = gymnasium.make_vec("Acrobot-v1", num_envs=3, vectorization_mode="sync")
+    with pytest.raises(ValueError, match="there are 3 choices"):
+        bm.train(Picky(), made, steps=10, num_envs=3, run_folder=tmp_path / "runs", **QUIET)
+    with pytest.raises(ValueError, match="holds 3 environments: num_envs = 2 is not"):
+        bm.train(Picky(), made, steps=10, num_envs=2, run_folder=tmp_path / "runs", **QUIET)
+    assert not (tmp_path / "runs").exists()
+    assert made.reset()[0].shape == (3, 6), "it is still open"

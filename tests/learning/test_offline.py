@@ -10,14 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bellmax import BC, CQL, IQL, TD3BC, Dataset
-from bellmax.core import Transition
+from bellmax import BC, CQL, IQL, TD3BC, Dataset, DiscreteCQL
+from bellmax.core import Spec, Transition
 from bellmax.drivers import evaluate, offline
 from bellmax.drivers.fleet import stack, unstack
 from bellmax.envs.probes import MatchingReward, Target, TimeLimitChain
 from bellmax.experience import log
 from bellmax.maths.schedules import Linear
-from bellmax.spaces import sample
+from bellmax.spaces import Box, Discrete, sample
 from tests.experience.made_up import quick
 
 SEEDS, COUNT = (0, 1, 2), 2000
@@ -98,3 +98,32 @@ def test_a_time_limit_is_no_termination(cut_is_end, worth):
     algorithm = LEARNERS["iql"].replace(expectile=0.5, target_rate=0.5, critic_learning_rate=Linear(0.03, 1e-4, 2500))
     for state in trained(algorithm, TimeLimitChain(), data, 2500):
         assert float(state.value(jnp.zeros(1))) == pytest.approx(worth, abs=0.5)
+
+
+@functools.cache
+def conserving():
+    """What discrete CQL holds of three choices of which the data lack the last: alpha -> Q [seed, obs, choice]."""
+    count, draw = 400, np.random.default_rng(0)
+    obs, ones = np.float32(draw.uniform(-1, 1, (count, 2))), np.ones(count, np.float32)
+    last = np.arange(count) % 10 == 9  # time limits: it goes on for ever
+    data = log(Transition(obs, draw.integers(2, size=count, dtype=np.int32), -ones, ones, last, obs[::-1], {}, ones))
+    spec, seeds = Spec(Box((2,)), Discrete(3)), stack([jax.random.key(seed) for seed in SEEDS])
+
+    @quick
+    def held(alpha):
+        cql = DiscreteCQL(hidden=(32,), experience=Dataset(batch=64), gamma=0.9, learning_rate=0.01,
+                          target_every=1, target_rate=0.05).replace(alpha=alpha)  # fmt: skip
+        one = lambda key: jax.vmap(offline.train(cql, data, spec, key, updates=800)[0].state.network)(obs)
+        return jax.lax.map(one, seeds)
+
+    return held
+
+
+def test_a_choice_that_is_not_in_the_data_is_not_overrated():
+    """-1 for ever is worth -10. Nobody has seen the third choice: by hand, where it is not mistrusted its value is made
+    up, near 0 as networks begin, and whatever leads to it is worth more than it is."""
+    conserved, made_up = (np.asarray(conserving()(jnp.float32(alpha))) for alpha in (1.0, 0.0))
+    assert (conserved.argmax(-1) < 2).all()
+    np.testing.assert_allclose(conserved.max(-1).mean(1), -10, atol=1)
+    assert (made_up.argmax(-1) == 2).mean() > 0.9, "the control"
+    assert made_up.max(-1).mean(1).min() > -6, "the control overrates it"

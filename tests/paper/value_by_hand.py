@@ -28,6 +28,7 @@ class Rows(NamedTuple):
     reward: np.ndarray  # of n steps, discounted; fewer where the episode ended
     discount: np.ndarray  # gamma^n, or what is left of it; 0 behind a termination
     next_obs: np.ndarray
+    legal: np.ndarray
     next_legal: np.ndarray
     weight: np.ndarray
 
@@ -37,17 +38,17 @@ def folded(batch, gamma):
     plain = lambda obs: np.asarray(obs.obs if isinstance(obs, Masked) else obs)
     n, size = batch.reward.shape
     reward, discount, next_obs = np.zeros(size), np.ones(size), np.zeros((size, OBS))
-    legal = np.ones((size, ACTIONS), bool)
+    legal, next_legal = np.ones((2, size, ACTIONS), bool)
     for i in range(size):
         for k in range(n):
             reward[i] += discount[i] * batch.reward[k, i]
             discount[i] *= gamma * batch.discount[k, i]
             next_obs[i] = plain(batch.next_obs)[k, i]
             if isinstance(batch.next_obs, Masked):
-                legal[i] = batch.next_obs.legal[k, i]
+                legal[i], next_legal[i] = batch.obs.legal[0, i], batch.next_obs.legal[k, i]
             if batch.last[k, i]:
                 break
-    return Rows(plain(batch.obs)[0], batch.action[0], reward, discount, next_obs, legal, batch.weight[0])
+    return Rows(plain(batch.obs)[0], batch.action[0], reward, discount, next_obs, legal, next_legal, batch.weight[0])
 
 
 def replayed(seed, n, masked=False, size=14):
@@ -164,7 +165,7 @@ def assert_updates(algorithm, n, targets, terms, draws: Any = lambda algorithm, 
 
     draws(algorithm, network, batch size, key) -> what the update draws, as it likes
     targets(algorithm, params, target_params, rows, drawn) -> what is learned towards, a row each
-    terms(algorithm, params, rows, targets, drawn) -> loss, td_error, value, priority: [batch] each
+    terms(algorithm, params, rows, targets, drawn) -> the metrics: loss, td_error, value, ... [batch] each
     """
     state = begun(algorithm, spec_of(masked))
     update, params, target_params = quickly(algorithm.update), by_name(state.network), by_name(state.target)
@@ -176,8 +177,9 @@ def assert_updates(algorithm, n, targets, terms, draws: Any = lambda algorithm, 
         wanted = targets(algorithm, params, target_params, rows, random)
         found = terms(algorithm, params, rows, wanted, random)
         grads = differences(lambda p: mean(terms(algorithm, p, rows, wanted, random)["loss"], rows.weight), params)  # noqa: B023
-        expected = {name: mean(found[name], rows.weight) for name in ("loss", "td_error", "value")}
-        expected |= {"priority": found["priority"], "grad_norm": length_of(grads)}
+        expected = {name: mean(x, rows.weight) for name, x in found.items()}
+        expected |= {name: found[name] for name in ("priority",) if name in found}
+        expected |= {"grad_norm": length_of(grads)}
         params = adam.step(params, grads, scheduled(algorithm.learning_rate, steps), algorithm.max_grad_norm)
         if count % algorithm.target_every == 0:
             rate = algorithm.target_rate

@@ -21,8 +21,8 @@ def _said(text: str) -> Any:
 class Options:
     """How long, how often, and what to keep."""
 
-    steps: int = DEFAULT_STEPS  # environment steps of each seed; with --data, updates
-    data: Annotated[str | None, _said("steps of its own"), arg(metavar="FILE|RUN|minari:ID")] = None  # logged steps
+    steps: int = DEFAULT_STEPS  # environment steps of each seed; from logged steps alone, updates
+    data: Annotated[str | None, _said("steps of its own"), arg(metavar="FILE|RUN|minari:ID")] = None  # logged ones
     start_from: Annotated[str | None, _said("nothing"), arg(metavar="RUN")] = None  # begin with this run's weights
     frozen: Annotated[tuple[str, ...], UseAppendAction, arg(metavar="PART")] = ()  # layers that do not move: torsos
     num_envs: int = DEFAULT_ENVS  # environments side by side
@@ -36,7 +36,7 @@ class Options:
     observation_noise: float = 0.0  # standard deviation of the noise on what is observed
     action_delay: Annotated[str, arg(metavar="N|A:B")] = "0"  # steps until an action acts; A:B is drawn each episode
     observation_delay: Annotated[str, arg(metavar="N|A:B")] = "0"  # steps until what happens is seen
-    evaluate_every: Annotated[int | None, _said("never; with --data run / 10")] = None  # steps between evaluations
+    evaluate_every: Annotated[int | None, _said("never; offline run / 10")] = None  # steps between evaluations
     evaluation_episodes: int = 100  # episodes of an evaluation
     log_every: Annotated[int | None, _said("a hundredth of the run")] = None  # steps between rows of metrics
     checkpoint_every: Annotated[int | None, _said("a tenth of the run")] = None  # steps between checkpoints

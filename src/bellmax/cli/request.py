@@ -10,7 +10,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from bellmax import recipes
 from bellmax.catalogue import ALGORITHMS, SUMMARIES, UnknownAlgorithm, algorithm_class, algorithm_name, as_published
-from bellmax.cli import flags, hyperparameters
+from bellmax.cli import flags, hyperparameters, kinds
 from bellmax.cli.options import Options
 from bellmax.core import Algorithm
 from bellmax.envs.names import find
@@ -87,9 +87,11 @@ def _is_algorithm(word: str) -> bool:
 
 def _parse(words: list[str], title: str, algorithm: Algorithm | None, recipe: Recipe | None, extra: Fields) -> Any:
     """Read flags whose defaults are those of the recipe or the algorithm."""
+    algorithm = algorithm if recipe is None else recipe.algorithm
+    if algorithm is not None:
+        words, algorithm = kinds.chosen(words, algorithm)
     options = Options() if algorithm is None else Options(num_envs=default_envs(algorithm))
     if recipe is not None:
-        algorithm = recipe.algorithm
         names = ("steps", "num_envs", "normalise", "scale_rewards")
         options = dataclasses.replace(options, **{name: getattr(recipe, name) for name in names})
     fields: list[tuple[str, Any, Any]] = [("env", _ENV, dataclasses.field()), *extra]
@@ -112,4 +114,6 @@ def _description(title: str, algorithm: Algorithm | None, recipe: Recipe | None)
     else:
         known = recipes.names(algorithm_name(type(algorithm)))
         origin = f"The defaults below are the paper's. Recipes, with others, for: {', '.join(known) or 'none yet'}."
-    return f"{origin}\n\nSCHEDULE: a number, linear:START:END over the run, or linear:START:END:STEPS."
+    several = [f"--{name.replace('_', '-')} {'|'.join(each)}" for name, each in kinds.kinds(algorithm).items()]
+    choices = f"\n\nOf another kind, with fields of its own: {', '.join(several)}." if several else ""
+    return f"{origin}{choices}\n\nSCHEDULE: a number, linear:START:END over the run, or linear:START:END:STEPS."

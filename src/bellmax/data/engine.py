@@ -21,13 +21,13 @@ from bellmax.plan import Plan
 from bellmax.spaces import zeros
 
 
-def spec_of(env: Any) -> Spec:
-    """What an environment shows and accepts; one on the host is made for a moment."""
+def spec_of(env: Any, num_envs: int = 1) -> Spec:
+    """What so many environments show and accept; on the host one is made for a moment."""
     if not hasattr(env, "vector"):
-        return Spec(env.spec.obs, env.spec.action, 1)
-    envs = env.vector(1, 0)
+        return Spec(env.spec.obs, env.spec.action, num_envs)
+    envs = env.vector(num_envs if getattr(env, "ready", False) else 1, 0)
     try:
-        return Spec(envs.spec.obs, envs.spec.action, 1)
+        return Spec(envs.spec.obs, envs.spec.action, num_envs)
     finally:
         envs.close()
 
@@ -62,8 +62,8 @@ class Offline:
             runs = [jax.tree.map(lambda x: x[i], tree) for i in range(len(plan.seeds))]  # noqa: B023
         self._runs = [stack(runs)] if self._stacked else runs
 
-    def begin_with(self, states: Sequence[Any]) -> None:
-        runs = [self.run(index)._replace(state=state) for index, state in enumerate(states)]
+    def begin_as(self, change: Callable[[int, Any], Any]) -> None:
+        runs = [change(index, self.run(index)) for index in range(len(self.plan.seeds))]
         self._runs = [stack(runs)] if self._stacked else runs
 
     def compile(self) -> None:

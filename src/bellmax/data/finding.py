@@ -54,9 +54,19 @@ class Logged:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """What a finished run says of the steps that it learned from; nobody needs them any more."""
+    """What a run's config says of the steps that it learned from; they are looked for when they are needed."""
 
     told: Mapping[str, Any]
+
+    @property
+    def source(self) -> str | None:
+        """Where they can be found again; None for arrays of a program's own."""
+        return self.told["source"]
+
+    @property
+    def steps(self) -> int:
+        """How many steps there are."""
+        return self.told["steps"]
 
     def config(self) -> dict[str, Any]:
         """What config.json says."""
@@ -67,11 +77,16 @@ def find(data: Any, spec: Spec, checksum: str | None = None) -> Logged:
     """Logged steps for an environment with this spec.
 
     data        a .npz or .parquet file; "minari:ID", or the folder of a Minari data set, or one that is loaded; the
-                folder of a run that replays, for what it has stored; a dict of arrays; a `Transition` [steps, ...]
+                folder of a run that replays, for what it has stored; a dict of arrays; a `Transition` [steps, ...];
+                what was found before, or is `Elsewhere`
     checksum    what it must be, for a run that goes on
 
     DataError, which is a ValueError, says what does not fit. See `bellmax.data.columns` for the names of columns.
     """
+    if isinstance(data, Elsewhere):
+        if data.source is None:
+            raise ValueError("This run learns from arrays of a program's own: pass them, as in resume(path, data=...).")
+        return find(data.source, spec, data.told["checksum"])
     if isinstance(data, Logged):
         found = data
     else:

@@ -48,9 +48,9 @@ class Fleet:
             self._runs = [runs] if self._stacked else unstack(runs, len(seeds))
         self._together = stack(self.algorithms) if self._stacked else None
 
-    def begin_with(self, states: Sequence[Any]) -> None:
-        """Put other states, one a run, in the place of the fresh ones."""
-        made = [self.run(index)._replace(state=state) for index, state in enumerate(states)]
+    def begin_as(self, change: Callable[[int, ingraph.Run], ingraph.Run]) -> None:
+        """Put `change(index, run)` in the place of every fresh run."""
+        made = [change(index, self.run(index)) for index in range(len(self.algorithms))]
         self._runs = [stack(made)] if self._stacked else made
 
     def compile(self) -> None:

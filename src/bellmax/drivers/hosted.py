@@ -58,8 +58,7 @@ class Drive:
         algorithm = jax.tree.map(jnp.asarray, algorithm)  # on the device once, not at every step
         self.envs, self.experience = envs, eats(algorithm)
         self.spec = Spec(envs.spec.obs, envs.spec.action, envs.num_envs)
-        self.total: dict[str, Any] = {}
-        self._overlap, self._pending = overlap, _NOTHING
+        self.total, self._overlap, self._pending = dict[str, Any](), overlap, _NOTHING
         self._waits = self.experience.waits(envs.num_envs) - (0 if run is None else int(run.round))
         self._floats, floats = jax.tree.flatten(algorithm)
         spec, spec_tree = jax.tree.flatten(self.spec)
@@ -101,10 +100,11 @@ class Drive:
         run = self.run
         return round_keys(run.key, run.round, self.experience.length).learn
 
-    def begin_with(self, state: Any) -> None:
-        """Put another state in the place of the fresh one, before the first step."""
-        run = jax.tree.unflatten(self._tree, self._leaves)
-        self._hold(jax.tree.leaves(run._replace(state=jax.tree.map(jnp.asarray, state))))
+    def begin_as(self, change: Callable[[Run], Run]) -> None:
+        """Put `change(run)` in the place of the fresh run, before the first step."""
+        run = change(jax.tree.unflatten(self._tree, self._leaves))
+        self._waits = self.experience.waits(self.envs.num_envs) - int(run.round)
+        self._hold(jax.tree.leaves(jax.tree.map(jnp.asarray, run)))
         self._restart()
 
     def compile(self) -> None:

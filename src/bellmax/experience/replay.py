@@ -1,4 +1,8 @@
-"""Uniform experience replay (Lin, 1992; Mnih et al., 2015, https://doi.org/10.1038/nature14236)."""
+"""Uniform experience replay (Lin, 1992; Mnih et al., 2015, https://doi.org/10.1038/nature14236).
+
+Where it begins with logged steps, `symmetric` draws as many of those as of its own, however many there are of either:
+symmetric sampling (Ball et al., 2023, https://arxiv.org/abs/2302.02948, section 4.1).
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,7 @@ class Replay(Experience):
     updates: Count = 1  # batches learned from in a row
     start: Whole = 1_000  # steps collected before the first update
     frames: Whole = 0  # images are stacks of so many frames, each kept once; 0 keeps observations as they are
+    symmetric: bool = False  # half of each batch from logged steps, half from those of its own, where there are both
 
     @property
     def replays(self) -> bool:
@@ -53,5 +58,5 @@ class Replay(Experience):
         return ring.interrupt(buffer)
 
     def sample(self, buffer: Ring, fresh: Transition, key: Array) -> Transition:
-        first, env = ring.draw(buffer, key, self.batch, self.n)
+        first, env = ring.draw(buffer, key, self.batch, self.n, self.symmetric)
         return ring.clocked(buffer, ring.within_episode(ring.windows(buffer, first, env, self.n)))

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from bellmax.core import Transition
@@ -24,6 +25,7 @@ class Ring(NamedTuple):
     steps: Transition  # [rows, env, ...]
     written: Array
     film: Film | None = None
+    logged: Any = np.int32(0)  # so many of the rows that were written were there before the run took a step
 
 
 def rows_for(owner: str, capacity: int, num_envs: int, length: int, window: int) -> int:
@@ -48,7 +50,19 @@ def empty(example: Transition, rows: int, num_envs: int, film: Film | None = Non
     if film is not None:
         example = frames.without_stacks(film, example)
     steps = jax.tree.map(lambda x: jnp.zeros((rows, num_envs, *x.shape), x.dtype), example)
-    return Ring(steps, jnp.int32(0), film)
+    return Ring(steps, jnp.int32(0), film, jnp.int32(0))
+
+
+def of(buffer: Any) -> Ring:
+    """The ring in a buffer, which may hold more than that."""
+    return buffer if isinstance(buffer, Ring) else buffer.ring
+
+
+def logged_so_far(buffer: Any) -> Any:
+    """The buffer whose rows so far were logged by others: the run's own begin behind them, and so does its clock."""
+    if not isinstance(buffer, Ring):
+        return buffer._replace(ring=logged_so_far(buffer.ring))
+    return buffer._replace(logged=jnp.copy(buffer.written))
 
 
 def write(ring: Ring, fresh: Transition) -> Ring:
@@ -68,7 +82,7 @@ def write(ring: Ring, fresh: Transition) -> Ring:
         return jax.tree.map(put, steps, frames.without_stacks(film, fresh)), film
 
     steps, film = _in_place(change, (ring.steps, ring.film), ring.written)
-    return Ring(steps, ring.written + length, film)
+    return Ring(steps, ring.written + length, film, ring.logged)
 
 
 def _begins(ring: Ring, fresh: Transition) -> Array:
@@ -104,11 +118,22 @@ def held(ring: Ring) -> Array:
     return jnp.minimum(ring.written, ring.steps.reward.shape[0])
 
 
-def draw(ring: Ring, key: Array, batch: int, length: int) -> tuple[Array, Array]:
-    """Windows of `length` rows, all alike likely, with replacement -> number of the first row, column: [batch] each."""
+def draw(ring: Ring, key: Array, batch: int, length: int, symmetric: bool = False) -> tuple[Array, Array]:
+    """Windows of `length` rows, all alike likely, with replacement -> number of the first row, column: [batch] each.
+
+    `symmetric`: one half begins in logged rows, the other in the run's own, as long as there are both.
+    """
     row_key, env_key = jax.random.split(key)
-    age = jax.random.randint(row_key, (batch,), length, held(ring) + 1)  # of the first row; the newest has age 1
+    youngest, oldest = _both_ages(ring, batch, length) if symmetric else (length, held(ring))
+    age = jax.random.randint(row_key, (batch,), youngest, oldest + 1)  # of the first row; the newest has age 1
     return ring.written - age, jax.random.randint(env_key, (batch,), 0, ring.steps.reward.shape[1])
+
+
+def _both_ages(ring: Ring, batch: int, length: int) -> tuple[Array, Array]:
+    """The least and the greatest age of a window's first row, [batch] each: first those of logged rows."""
+    own = jnp.minimum(ring.written - ring.logged, held(ring))  # rows; behind them are those that were logged
+    theirs = (own < length) | ((own < held(ring)) & (jnp.arange(batch) < batch // 2))
+    return jnp.where(theirs, jnp.maximum(own + 1, length), length), jnp.where(theirs, held(ring), own)
 
 
 def windows(ring: Ring, first: Array, env: Array, length: int) -> Transition:
@@ -119,8 +144,8 @@ def windows(ring: Ring, first: Array, env: Array, length: int) -> Transition:
 
 
 def clocked(ring: Ring, batch: Transition) -> Transition:
-    """The batch with `extras["steps"]`, the environment steps collected so far."""
-    taken = jnp.float32(ring.written) * ring.steps.reward.shape[1]
+    """The batch with `extras["steps"]`, the environment steps that the run has collected so far."""
+    taken = jnp.float32(ring.written - ring.logged) * ring.steps.reward.shape[1]
     return batch._replace(extras={**batch.extras, "steps": jnp.full(batch.reward.shape, taken)})
 
 

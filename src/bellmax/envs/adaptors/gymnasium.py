@@ -86,6 +86,11 @@ class HostedSource:
         return str(getattr(function, "__name__", type(function).__name__))
 
     @property
+    def ready(self) -> bool:
+        """Is it a vector environment that was made already, of so many and no others?"""
+        return isinstance(self.made, VectorEnv)
+
+    @property
     def reference(self) -> str | None:
         """The string from which `find(reference, **kwargs)` makes it again; None if there is none."""
         if to_plain(self.around) is None:
