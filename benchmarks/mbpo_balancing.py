@@ -1,0 +1,103 @@
+"""How many steps until the pole stands: `python -m benchmarks.mbpo_balancing [ROW ...] [--seeds N]`
+
+MBPO, and SAC, its learner, alone, each with its recipe for InvertedPendulum-v4, which pays 1 for every step up to 1,000.
+Every 250 steps 10 greedy episodes are played; a row stops at the first mean of 950 or more, and says how many real
+steps that took, or that it was never reached within `--most` steps.
+
+Seconds are of the processor, with one thread: others used the machine. Every seed is written down as it comes. The
+recipe of MBPO was tried on seed 0 before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from bellmax.compilation import use_cache
+from bellmax.drivers import hosted
+from bellmax.engine import env_seed, evaluate_policy
+from bellmax.envs.names import find
+from bellmax.recipes import find as find_recipe
+from benchmarks.rows import Row, keep, known
+
+RESULTS = Path("docs/results/mbpo_balancing")
+COMMAND = "python -m benchmarks.mbpo_balancing"
+ENV, EVERY, EPISODES, SOLVED, FACTOR = "InvertedPendulum-v4", 250, 10, 950, 3
+NAMES = ("mbpo", "sac")
+COLUMNS = {
+    "what": "what",
+    "steps": f"steps to a greedy mean of {SOLVED}",
+    "curve": f"greedy means every {EVERY} steps",
+    "seconds": "seconds of the processor",
+    "wanted": "wanted",
+    "met": "met",
+}
+
+
+def balanced(name: str, seed: int, most: int) -> Row:
+    """Train until it stands, or for `most` steps -> a line of the table."""
+    recipe, source, began = find_recipe(name, ENV), find(ENV), time.process_time()
+    assert recipe is not None
+    envs, curve = source.vector(1, env_seed(seed, 0)), []
+    drive = hosted.Drive(recipe.algorithm, envs, jax.random.key(seed))
+    while len(curve) * EVERY < most and not (curve and curve[-1] >= SOLVED):
+        drive.advance(2**31 - 1, EVERY)
+        mean = evaluate_policy(recipe.algorithm, source, drive.state, seed=seed, episodes=EPISODES).mean
+        curve.append(round(mean, 1))
+        print(f"{name}, seed {seed}, {len(curve) * EVERY} steps: {mean:.1f}", flush=True)
+    envs.close()
+    steps = len(curve) * EVERY if curve[-1] >= SOLVED else None
+    row = {"what": f"{name}, seed {seed}", "steps": f"> {most}" if steps is None else steps, "curve": curve}
+    return row | {"seconds": round(time.process_time() - began), "most": most, "seeds": [seed]}
+
+
+def compared(table: dict[str, Row]) -> Row:
+    """By which factor MBPO needs fewer steps, of the seeds that both have; a seed that never stood counts as `most`."""
+    counts = {name: {row["seeds"][0]: _steps(row) for row in table.values() if _is(row, name)} for name in NAMES}
+    both = sorted(counts["mbpo"].keys() & counts["sac"].keys())
+    ratio = float(np.mean([counts["sac"][s] for s in both]) / np.mean([counts["mbpo"][s] for s in both]))
+    row = {"what": f"mean of SAC's steps over mean of MBPO's, {len(both)} seeds", "steps": round(ratio, 2)}
+    return row | {"wanted": f">= {FACTOR}", "met": ratio >= FACTOR, "seeds": both}
+
+
+def _steps(row: Row) -> int:
+    return row["steps"] if isinstance(row["steps"], int) else row["most"]
+
+
+def _is(row: Row, name: str) -> bool:
+    return row["what"].startswith(f"{name},")
+
+
+def main() -> None:
+    """All rows, or those that are named; a row that was measured before is kept until it is measured again."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rows", nargs="*", choices=[[], *NAMES])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first of them")
+    parser.add_argument("--most", type=int, default=20_000, help="steps")
+    parser.add_argument("--quick", action="store_true", help="write nothing")
+    asked = parser.parse_args()
+    use_cache()
+    for seed in range(asked.first, asked.first + asked.seeds):
+        for name in asked.rows or NAMES:
+            row = balanced(name, seed, asked.most)
+            print(row, flush=True)
+            if asked.quick:
+                continue
+            table = known(RESULTS, "what") | {row["what"]: row}
+            table = {what: each for what, each in table.items() if " over " not in what}
+            if all(any(_is(each, n) for each in table.values()) for n in NAMES):
+                last = compared(table)
+                table |= {last["what"]: last}
+            names = sorted(what for what in table if " over " not in what)
+            names += [what for what in table if " over " in what]
+            keep(RESULTS, "The steps that MBPO saves", table, names, COLUMNS, __doc__, COMMAND)
+
+
+if __name__ == "__main__":
+    main()
