@@ -1,6 +1,6 @@
 """How many steps until the pole stands: `python -m benchmarks.mbpo_balancing [ROW ...] [--seeds N]`
 
-MBPO, and SAC, its learner, alone, each with its recipe for InvertedPendulum-v4, which pays 1 for every step up to 1,000.
+MBPO, and SAC, its learner, alone, each with its recipe for InvertedPendulum-v4, which pays 1 a step, for 1,000 at most.
 Every 250 steps 10 greedy episodes are played; a row stops at the first mean of 950 or more, and says how many real
 steps that took, or that it was never reached within `--most` steps.
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
