@@ -2,7 +2,9 @@
 
 MBPO, and SAC, its learner, alone, each with its recipe for InvertedPendulum-v4, which pays 1 a step, for 1,000 at most.
 Every 250 steps 10 greedy episodes are played; a row stops at the first mean of 950 or more, and says how many real
-steps that took, or that it was never reached within `--most` steps.
+steps that took, or that it was never reached within `--most` steps. "learner" is the SAC within MBPO's recipe without
+MBPO: smaller layers, and as many updates a step as MBPO has, 10 where SAC's recipe has one. What it gains on SAC is
+gained by learning oftener, and what MBPO gains on it by the models.
 
 Seconds are of the processor, with one thread: others used the machine. Every seed is written down as it comes. The
 recipe of MBPO was tried on seed 0 before.
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -27,7 +30,7 @@ from benchmarks.rows import Row, keep, known
 RESULTS = Path("docs/results/mbpo_balancing")
 COMMAND = "python -m benchmarks.mbpo_balancing"
 ENV, EVERY, EPISODES, SOLVED, FACTOR = "InvertedPendulum-v4", 250, 10, 950, 3
-NAMES = ("mbpo", "sac")
+NAMES = ("mbpo", "sac", "learner")
 COLUMNS = {
     "what": "what",
     "steps": f"steps to a greedy mean of {SOLVED}",
@@ -40,13 +43,12 @@ COLUMNS = {
 
 def balanced(name: str, seed: int, most: int) -> Row:
     """Train until it stands, or for `most` steps -> a line of the table."""
-    recipe, source, began = find_recipe(name, ENV), find(ENV), time.process_time()
-    assert recipe is not None
+    algorithm, source, began = chosen(name), find(ENV), time.process_time()
     envs, curve = source.vector(1, env_seed(seed, 0)), []
-    drive = hosted.Drive(recipe.algorithm, envs, jax.random.key(seed))
+    drive = hosted.Drive(algorithm, envs, jax.random.key(seed))
     while len(curve) * EVERY < most and not (curve and curve[-1] >= SOLVED):
         drive.advance(2**31 - 1, EVERY)
-        mean = evaluate_policy(recipe.algorithm, source, drive.state, seed=seed, episodes=EPISODES).mean
+        mean = evaluate_policy(algorithm, source, drive.state, seed=seed, episodes=EPISODES).mean
         curve.append(round(mean, 1))
         print(f"{name}, seed {seed}, {len(curve) * EVERY} steps: {mean:.1f}", flush=True)
     envs.close()
@@ -55,13 +57,22 @@ def balanced(name: str, seed: int, most: int) -> Row:
     return row | {"seconds": round(time.process_time() - began), "most": most, "seeds": [seed]}
 
 
-def compared(table: dict[str, Row]) -> Row:
+def chosen(name: str) -> Any:
+    """The algorithm of a row."""
+    recipe = find_recipe("mbpo" if name == "learner" else name, ENV)
+    assert recipe is not None
+    return recipe.algorithm.learner if name == "learner" else recipe.algorithm  # type: ignore[attr-defined]
+
+
+def compared(table: dict[str, Row], other: str) -> list[Row]:
     """By which factor MBPO needs fewer steps, of the seeds that both have; a seed that never stood counts as `most`."""
-    counts = {name: {row["seeds"][0]: _steps(row) for row in table.values() if _is(row, name)} for name in NAMES}
-    both = sorted(counts["mbpo"].keys() & counts["sac"].keys())
-    ratio = float(np.mean([counts["sac"][s] for s in both]) / np.mean([counts["mbpo"][s] for s in both]))
-    row = {"what": f"mean of SAC's steps over mean of MBPO's, {len(both)} seeds", "steps": round(ratio, 2)}
-    return row | {"wanted": f">= {FACTOR}", "met": ratio >= FACTOR, "seeds": both}
+    ours, theirs = ({row["seeds"][0]: _steps(row) for row in table.values() if _is(row, n)} for n in ("mbpo", other))
+    both = sorted(ours.keys() & theirs.keys())
+    if not both:
+        return []
+    ratio = float(np.mean([theirs[s] for s in both]) / np.mean([ours[s] for s in both]))
+    row = {"what": f"mean of {other} over mean of mbpo, {len(both)} seeds", "steps": round(ratio, 2), "seeds": both}
+    return [row | ({"wanted": f">= {FACTOR}", "met": ratio >= FACTOR} if other == "sac" else {})]
 
 
 def _steps(row: Row) -> int:
@@ -89,13 +100,9 @@ def main() -> None:
             if asked.quick:
                 continue
             table = known(RESULTS, "what") | {row["what"]: row}
-            table = {what: each for what, each in table.items() if " over " not in what}
-            if all(any(_is(each, n) for each in table.values()) for n in NAMES):
-                last = compared(table)
-                table |= {last["what"]: last}
-            names = sorted(what for what in table if " over " not in what)
-            names += [what for what in table if " over " in what]
-            keep(RESULTS, "The steps that MBPO saves", table, names, COLUMNS, __doc__, COMMAND)
+            table = {what: table[what] for what in sorted(table) if " over " not in what}
+            table |= {last["what"]: last for other in NAMES[1:] for last in compared(table, other)}
+            keep(RESULTS, "The steps that MBPO saves", table, table, COLUMNS, __doc__, COMMAND)
 
 
 if __name__ == "__main__":
