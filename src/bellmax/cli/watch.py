@@ -19,6 +19,7 @@ class Watch:
     episodes: int = 1  # one after the other
     seed: int | None = None  # which of the run's seeds; the first if left out
     checkpoint: str | None = None  # the file to read, if not the latest
+    sampled: Flag = False  # explore, instead of taking the best action
     imagined: Flag = False  # beside what happens, what the algorithm's model of the world imagines
     context: int = 5  # steps of an episode before it does
     horizon: int = 15  # steps that it imagines
@@ -29,10 +30,10 @@ def main(words: list[str]) -> None:
     asked = parse(Watch, words, "watch")
     run = load(find_run(asked.run), checkpoint=asked.checkpoint)
     index = 0 if asked.seed is None else run.seeds.index(chosen(run, asked.seed))
+    how = {"episodes": asked.episodes, "seed": index, "greedy": not asked.sampled}
     if asked.imagined:
-        far = {"context": asked.context, "horizon": asked.horizon}
-        print(run.imagined(asked.output, episodes=asked.episodes, seed=index, **far).table())
+        print(run.imagined(asked.output, **how, context=asked.context, horizon=asked.horizon).table())
     else:
-        run.watch(asked.output, episodes=asked.episodes, seed=index)
+        run.watch(asked.output, **how)
     if asked.output is not None:
         print(f"wrote {asked.output}")

@@ -91,12 +91,10 @@ def _titled(name: str, picture: np.ndarray) -> np.ndarray:
 
 
 def _tall(picture: np.ndarray, height: int) -> np.ndarray:
-    """The picture in about this height: small ones pixel by pixel."""
-    times = round(height / len(picture))
-    if times >= 2:
-        return np.repeat(np.repeat(picture, times, 0), times, 1)
-    width = round(picture.shape[1] * height / len(picture))
-    return np.asarray(Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS))
+    """The picture in this height: small ones pixel by pixel."""
+    size = round(picture.shape[1] * height / len(picture)), height
+    how = Image.Resampling.NEAREST if 2 * len(picture) <= height else Image.Resampling.LANCZOS
+    return np.asarray(Image.fromarray(picture).resize(size, how))
 
 
 def _side_by_side(pictures: list[np.ndarray]) -> np.ndarray:
