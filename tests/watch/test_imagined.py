@@ -82,7 +82,7 @@ PLACES = np.array([0, 0, 2, 6, 7, 10, 10, 12, 16])  # by hand: the stairs of `Cl
 def test_an_exact_model_is_exact_and_a_wrong_one_as_wrong_as_it_is() -> None:
     """Behind 2 steps of 8 there are 6 starts; k steps ahead of the s-th lies s + k, if that is at most 8."""
     exact, wrong = (imagined(Climber(bias=bias), None, Stairs(), context=2, horizon=7) for bias in (0.0, 2.0))
-    np.testing.assert_array_equal(exact.count, [6, 5, 4, 3, 2, 1, 0])
+    np.testing.assert_array_equal(exact.starts, [6, 5, 4, 3, 2, 1, 0])
     np.testing.assert_allclose(exact.errors.obs, [0] * 6 + [np.nan], atol=1e-6)
     np.testing.assert_allclose(wrong.errors.obs, [*(4.0 * k * k for k in range(1, 7)), np.nan], atol=1e-4)
     np.testing.assert_allclose(exact.errors.reward, [0] * 6 + [np.nan], atol=1e-6)
@@ -155,7 +155,7 @@ def test_a_hosted_world_is_foreseen_without_being_drawn() -> None:
     known = imagined(Physicist(), None, "CartPole-v1", context=1, horizon=5, most_steps=60)
     wrong = imagined(Physicist(world=CartPole(force=9.0)), None, "CartPole-v1", context=1, horizon=5, most_steps=60)
     assert known.path is None
-    assert known.count.tolist() == [59, 58, 57, 56, 55]
+    assert known.starts.tolist() == [59, 58, 57, 56, 55]
     assert (known.errors.obs < 1e-9).all()
     assert (known.errors.obs_still > 1e-3).all()
     assert (wrong.errors.obs > 1e-5).all()

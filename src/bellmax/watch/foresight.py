@@ -43,17 +43,17 @@ class Foresight(NamedTuple):
     """
 
     errors: Errors  # the means
-    count: np.ndarray  # over how many starts
+    starts: np.ndarray  # how many there were
     path: Path | None = None  # of the film or picture
 
     def table(self) -> str:
         """The errors as a table, a line for some of the steps ahead."""
         lines = ["steps ahead  observations  nothing changes       rewards  nothing changes  starts"]
-        longest = int(np.flatnonzero(self.count)[-1]) + 1
+        longest = int(np.flatnonzero(self.starts)[-1]) + 1
         for ahead in [n for n in TOLD if n < longest] + [longest]:
             means = [error[ahead - 1] for error in self.errors]
             obs, still, reward, same = (f"{x:.3g}" if np.isfinite(x) else "-" for x in means)
-            starts = self.count[ahead - 1]
+            starts = self.starts[ahead - 1]
             lines.append(f"{ahead:11d}  {obs:>12}  {still:>15}  {reward:>12}  {same:>15}  {starts:6d}")
         return "\n".join(lines)
 
