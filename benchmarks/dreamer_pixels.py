@@ -3,8 +3,8 @@
 `bellmax:PixelCartPole`, a grey picture of 32 x 32 in which no speed can be seen, one environment. DreamerV3 has its
 recipe and size "tiny". DQN, which has no model and no memory, sees the last two pictures, and has its recipe for
 CartPole-v1, by which it solves that in 1,500 to 5,000 steps, but explores for 1,000 steps instead of 3,000; the control
-sees one picture. Scores are the means of 20 greedy episodes of at most 500 steps, every 500 steps and at the end; random
-actions score about 22.
+sees one picture. Scores are the means of 20 greedy episodes of at most 500 steps, every 500 steps and at the end;
+random actions score about 22.
 
 Seconds are of the processor, with one thread: others used the machine. Every seed is written down as it comes.
 DreamerV3's settings were tried on seed 0 before, DQN's were not.
