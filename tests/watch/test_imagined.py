@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import bellmax as bm
+from bellmax.alignment.run import AlignmentRun
 from bellmax.core import Algorithm, Decision, Env, Outcome, Spec
 from bellmax.envs import CartPole
 from bellmax.envs.pixel_cart_pole import PixelCartPole
@@ -174,6 +175,8 @@ def test_what_cannot_be_imagined_says_why() -> None:
         imagined(bm.Normalised(bm.DQN()), None, CartPole())
     with pytest.raises(CannotWatch, match=r"the model of mbpo is of what .* shows it, not of the world"):
         imagined(bm.Normalised(MBPO), None, CartPole())
+    with pytest.raises(ValueError, match="a language model is not watched"):
+        AlignmentRun.imagined(object.__new__(AlignmentRun))
     with pytest.raises(CannotWatch, match="No episode lasted longer than context = 8 steps"):
         imagined(Climber(), None, Stairs(), context=8)
     with pytest.raises(ValueError, match="context = -1 and horizon = 15: at least 0, and at least 1"):
