@@ -21,8 +21,9 @@ from bellmax.experience import Steps
 from bellmax.models import Foresees, unrolled
 from bellmax.spaces import Box, Discrete, zeros
 from bellmax.watch import CannotWatch, imagined
-from bellmax.watch.beside import film
+from bellmax.watch.beside import film, stacked
 from bellmax.watch.foresight import as_numbers, compare
+from bellmax.watch.panel import limits
 from bellmax.watch.playing import play
 from bellmax.watch.stages import InGraph
 
@@ -103,6 +104,8 @@ def test_a_table_tells_the_errors() -> None:
         ["5", "100", "100", "0", "25", "2"],
         ["6", "144", "196", "0", "36", "1"],
     ]
+    lost = imagined(Climber(bias=np.inf), None, Stairs(), context=2, horizon=1).table().splitlines()
+    assert lost[1].split() == ["1", "inf", "7.67", "0", "1", "6"]  # and not as if it had not been asked
     blind = imagined(Climber(blind=True), None, Stairs(), context=2, horizon=1).table().splitlines()
     assert blind[1].split() == ["1", "-", "-", "0", "1", "6"]
 
@@ -127,6 +130,23 @@ def test_the_imagined_picture_is_the_real_one_if_the_model_is_exact() -> None:
             assert (other == 2 * (PLACES[step] + 2 * (step - 2))).all()
         else:
             assert not (said == real).all()  # nothing is imagined yet
+
+
+def test_axes_show_what_is_real_however_far_off_the_model_is() -> None:
+    real = np.array([1.0, 3.0])
+    np.testing.assert_allclose(limits(real, np.array([2.0])), (1 - 0.16, 3 + 0.16))
+    np.testing.assert_allclose(limits(real, np.array([4.0, np.nan])), (1 - 0.24, 4 + 0.24))
+    np.testing.assert_allclose(limits(real, np.array([np.inf, -1e9])), (-1 - 0.48, 5 + 0.48))  # its span on each side
+    np.testing.assert_allclose(limits(np.array([np.nan, 1.0]), np.array([1.0])), (0.95, 1.05))
+
+
+def test_pictures_of_episodes_of_any_length_are_stacked() -> None:
+    wide, narrow = np.full((5, 9, 3), 200, np.uint8), np.full((4, 6, 3), 100, np.uint8)
+    both = stacked([wide, narrow])
+    assert both.shape == (5 + 4 + 4, 9, 3)  # and a gap
+    assert (both[:5] == 200).all()
+    assert (both[9:, :6] == 100).all()
+    assert (both[9:, 6:] == both[6, 0]).all()
 
 
 def test_films_and_pictures_are_written(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ MOST = 7  # moments in a still, behind the first
 def film(stretch: Stretch, stage: Stage) -> Iterator[np.ndarray]:
     """A picture for every moment of a stretch, uint8 [height, width, 3], all alike."""
     shows = list(_columns(stretch, stage))
-    curves = None if is_image(stage.obs) else Panel(stretch, stage.obs, PANEL)
+    curves = Panel(stretch, stage.obs, PANEL) if _has_curves(stretch, stage) else None
     for step in range(len(stretch.moments)):
         columns = [_titled(name, each) for name, each in zip(shows, _pictures(stretch, stage, step, SIDE))]
         if curves is not None:
@@ -43,10 +43,21 @@ def still(stretch: Stretch, stage: Stage) -> np.ndarray:
     for index, name in enumerate(_columns(stretch, stage)):
         row = _side_by_side([each[index] for each in pictures])
         rows += [strip(name, row.shape[1], 11), row]
-    if not is_image(stage.obs):
+    if _has_curves(stretch, stage):
         curves = Panel(stretch, stage.obs, (rows[0].shape[1], 360)).at(len(stretch.moments) - 1)
         rows += [strip("observations and rewards", curves.shape[1], 11), curves]
     return np.concatenate(rows)
+
+
+def stacked(pictures: list[np.ndarray]) -> np.ndarray:
+    """One below the other, on paper where one is narrower than others."""
+    turned = _side_by_side([picture.swapaxes(0, 1) for picture in pictures])
+    return turned.swapaxes(0, 1)
+
+
+def _has_curves(stretch: Stretch, stage: Stage) -> bool:
+    """Are pictures not enough?"""
+    return not is_image(stage.obs) or stretch.foreseen.obs is None
 
 
 def _columns(stretch: Stretch, stage: Stage) -> list[str]:

@@ -52,7 +52,7 @@ class Foresight(NamedTuple):
         longest = int(np.flatnonzero(self.starts)[-1]) + 1
         for ahead in [n for n in TOLD if n < longest] + [longest]:
             means = [error[ahead - 1] for error in self.errors]
-            obs, still, reward, same = (f"{x:.3g}" if np.isfinite(x) else "-" for x in means)
+            obs, still, reward, same = ("-" if np.isnan(x) else f"{x:.3g}" for x in means)
             starts = self.starts[ahead - 1]
             lines.append(f"{ahead:11d}  {obs:>12}  {still:>15}  {reward:>12}  {same:>15}  {starts:6d}")
         return "\n".join(lines)
@@ -72,7 +72,7 @@ def compare(
     keys = jax.random.split(jax.random.fold_in(jax.random.key(seed), episode[0].episode), len(starts))
     foreseen = jax.device_get(_asked(algorithm, state, obs, memory, actions, keys))
     rewards = np.array([0.0 if moment.outcome is None else float(moment.outcome.reward) for moment in episode])
-    error, still = np.square(foreseen.reward - rewards[places]), np.square(rewards[starts][:, None] - rewards[places])
+    error, still = (squared(guess, rewards[places]) for guess in (foreseen.reward, rewards[starts][:, None]))
     errors = [*_seen_errors(foreseen.obs, episode, space, starts, places), error, still]
     shown = Outcome(*jax.tree.map(lambda x: x[0][there[0]], tuple(foreseen)))
     stretch = Stretch(list(episode[: context + 1 + int(there[0].sum())]), context, shown)
@@ -88,8 +88,13 @@ def _seen_errors(foreseen: Any, episode: Sequence[Moment], space: Tree, starts: 
     for index, start in enumerate(starts):  # one after the other: pictures are large
         said = as_numbers(space, jax.tree.map(lambda x, index=index: x[index], foreseen))
         for errors, guess in zip(found, (said, real[start])):
-            errors.append(np.square(guess - real[places[index]]).mean(-1))
+            errors.append(squared(guess, real[places[index]]).mean(-1))
     return [np.stack(errors) for errors in found]
+
+
+def squared(guess: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """The squared error; that of a model which says NaN is infinite."""
+    return np.nan_to_num(np.square(guess - real), nan=np.inf, posinf=np.inf)
 
 
 def as_numbers(space: Tree, obs: Any) -> np.ndarray:
@@ -107,11 +112,10 @@ def as_numbers(space: Tree, obs: Any) -> np.ndarray:
 def summed_up(errors: Sequence[Errors]) -> Foresight:
     """The means over all starts of all episodes."""
     columns = [np.concatenate(parts) for parts in zip(*errors)]
-    count = np.isfinite(columns[2]).sum(0)
-    sums = [np.where(np.isfinite(column), column, 0).sum(0) for column in columns]
-    known = [np.isfinite(column).sum(0) for column in columns]
-    means = (np.where(n > 0, total / np.maximum(n, 1), np.nan) for total, n in zip(sums, known))
-    return Foresight(Errors(*means), count)
+    counts = [(~np.isnan(column)).sum(0) for column in columns]
+    sums = [np.where(np.isnan(column), 0, column).sum(0) for column in columns]
+    means = (np.where(count > 0, total / np.maximum(count, 1), np.nan) for total, count in zip(sums, counts))
+    return Foresight(Errors(*means), counts[2])
 
 
 def check_asked(context: int, horizon: int) -> None:

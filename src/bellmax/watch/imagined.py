@@ -16,7 +16,7 @@ from bellmax.catalogue import algorithm_name
 from bellmax.core import Algorithm
 from bellmax.models import Foresees
 from bellmax.runs.disk import explained, make_folder
-from bellmax.watch.beside import film, still
+from bellmax.watch.beside import film, stacked, still
 from bellmax.watch.film import CannotWatch, check_path, write
 from bellmax.watch.foresight import Foresight, check_asked, compare, summed_up, too_short
 from bellmax.watch.playing import play
@@ -93,7 +93,7 @@ def check_model(algorithm: Algorithm) -> None:
 def _save(path: Path, pictures: list[np.ndarray]) -> None:
     make_folder(path.parent, parents=True)
     with explained(path):
-        Image.fromarray(np.concatenate(pictures)).save(path)
+        Image.fromarray(stacked(pictures)).save(path)
 
 
 def _window(pictures: Iterator[np.ndarray], name: str, fps: float) -> None:

@@ -42,10 +42,7 @@ class Panel:
     def _begun(self, axes: Any, curve: tuple[str, np.ndarray, np.ndarray]) -> Any:
         name, real, said = curve
         steps, ahead = np.arange(len(real)), self._context + np.arange(len(said))
-        both = np.concatenate([real, said])
-        low, high = float(np.nanmin(both)), float(np.nanmax(both))
-        margin = 0.08 * (high - low) or max(0.05 * abs(high), 0.05)
-        axes.set(xlim=(0, len(real) - 1), ylim=(low - margin, high + margin))
+        axes.set(xlim=(0, len(real) - 1), ylim=limits(real, said))
         axes.set_ylabel(name, rotation=0, ha="right", va="center")
         axes.yaxis.set_major_locator(_ticks(3))
         axes.xaxis.set_major_locator(_ticks(6))
@@ -62,6 +59,16 @@ class Panel:
                 line.set_data(steps[shown], values[shown])
         self._canvas.draw()
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
+
+
+def limits(real: np.ndarray, said: np.ndarray) -> tuple[float, float]:
+    """From where to where an axis goes: what is far off, or not finite, leaves it, so that what is real can be seen."""
+    low, high = float(np.nanmin(real)), float(np.nanmax(real))
+    span = high - low or max(abs(high), 1.0)
+    near = np.clip(np.nan_to_num(said, nan=low), low - span, high + span)
+    low, high = min(low, float(near.min())), max(high, float(near.max()))
+    margin = 0.08 * (high - low) or 0.05 * span
+    return low - margin, high + margin
 
 
 def _curves(stretch: Stretch, space: Tree) -> list[tuple[str, np.ndarray, np.ndarray]]:
