@@ -20,6 +20,7 @@ from bellmax.runs import RunFolder
 
 if TYPE_CHECKING:
     from bellmax.exactness import Exactness
+    from bellmax.watch import Foresight
 
 
 class Run:
@@ -145,6 +146,18 @@ class Run:
         from bellmax.watch import watch
 
         return watch(self.algorithm, self.state_of(seed), self.plan.env, path, episodes=episodes, **options)
+
+    def imagined(
+        self, path: str | Path | None = None, *, episodes: int = 1, seed: int = 0, **options: Any
+    ) -> Foresight:
+        """What the model of one seed imagines beside what happens, as a GIF, MP4 or PNG at `path` -> how wrong it is.
+
+        For algorithms that learn a model of the world; `options`, such as `context` and `horizon`, are those of
+        `bellmax.watch.imagined`. Raises CannotWatch.
+        """
+        from bellmax.watch import imagined
+
+        return imagined(self.algorithm, self.state_of(seed), self.plan.env, path, episodes=episodes, **options)
 
     def export(self, path: str | Path, *, seed: int = 0, **options: Any) -> dict[str, Path]:
         """Write the greedy policy as StableHLO and ONNX files into the folder `path`; each is checked."""

@@ -110,6 +110,11 @@ def test_watch_writes_a_film(here, tmp_path, capsys):
     assert ".gif or .mp4" in capsys.readouterr().err
 
 
+def test_watch_says_that_there_is_no_model(here, capsys):
+    assert main(["watch", "small", "--imagined"]) == 1
+    assert "ppo has no model of the world: watch without --imagined." in capsys.readouterr().err
+
+
 def test_resume_goes_on(here, capsys):
     assert main(["resume", "small", "--steps", "704", "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")

@@ -114,6 +114,10 @@ class AlignmentRun:
         """There is nothing to see. Raises ValueError."""
         raise ValueError("a language model is not watched: `bellmax generate`, or run.generate, has it answer.")
 
+    def imagined(self, *_: Any, **__: Any) -> Any:
+        """The same. Raises ValueError."""
+        return self.watch()
+
     def export(self, *_: Any, **__: Any) -> Any:
         """Raises ValueError: `save` writes a language model."""
         raise ValueError("a language model is not exported: run.save, or --save, writes a folder that vLLM serves.")

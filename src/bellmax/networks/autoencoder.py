@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -53,3 +55,8 @@ class Autoencoder(eqx.Module):
 def scaled(pictures: Array) -> Array:
     """uint8 -> 0 to 1."""
     return pictures / 255.0 if pictures.dtype == jnp.uint8 else pictures
+
+
+def unscaled(pictures: Array, dtype: Any) -> Array:
+    """0 to 1 -> what `scaled` made them of."""
+    return jnp.round(pictures * 255.0).astype(jnp.uint8) if dtype == jnp.uint8 else pictures.astype(dtype)

@@ -25,6 +25,10 @@ class Moment(NamedTuple):
     last: bool  # the episode ends here
     picture: np.ndarray | None  # uint8 [height, width, 3]
     text: str | None
+    obs: Any = None  # what is seen now
+    memory: Any = None  # what the policy remembers as it decides what to do next
+    action: Any = None  # what led here; None at first
+    outcome: Outcome | None = None  # and what came of it
 
 
 def play(
@@ -43,14 +47,15 @@ def play(
         begin_key, act_key = jax.random.split(jax.random.fold_in(jax.random.key(seed), episode))
         obs, score = stage.reset(), 0.0
         memory = _begin(algorithm, state, obs, begin_key)
-        yield Moment(episode, 0, score, False, stage.picture(), stage.text())
+        yield Moment(episode, 0, score, False, stage.picture(), stage.text(), obs, memory)
         for step in range(1, most_steps + 1):
             action, memory = _choose(algorithm, state, obs, memory, act_key, np.int32(step), greedy, stage.action)
             outcome = stage.step(action)
             memory, obs = _hear(algorithm, state, memory, outcome), outcome.obs
             score += float(outcome.reward)
             last = bool(outcome.last) or step == most_steps
-            yield Moment(episode, step, score, last, stage.picture(), stage.text())
+            seen = stage.picture(), stage.text(), obs, memory, action, outcome
+            yield Moment(episode, step, score, last, *seen)
             if last:
                 break
 

@@ -55,7 +55,7 @@ def watch(
     path = None if path is None else Path(path)
     if path is not None:
         check_path(path)
-    with _unseen(path), contextlib.closing(_stage(_shown(env), seed, path)) as stage:
+    with unseen(path), contextlib.closing(stage_of(shown(env), seed, path is not None)) as stage:
         moments = play(algorithm, state, stage, episodes=episodes, seed=seed, greedy=greedy, most_steps=most_steps)
         first = next(moments)
         moments, fps = itertools.chain([first], moments), fps or stage.fps
@@ -75,7 +75,7 @@ def watch(
 
 
 @contextlib.contextmanager
-def _unseen(path: Path | None) -> Iterator[None]:
+def unseen(path: Path | None) -> Iterator[None]:
     """For a film without a display, tell SDL, which draws many of Gymnasium's worlds, not to look for one."""
     if path is None or has_display():
         yield
@@ -87,25 +87,30 @@ def _unseen(path: Path | None) -> Iterator[None]:
         os.environ.pop("SDL_VIDEODRIVER", None)
 
 
-def _shown(env: Any) -> Env | HostedSource:
+def shown(env: Any) -> Env | HostedSource:
     """What is played where `env` is to be seen: an Atari vector draws nothing, but a game of it does."""
     found: Any = find(env)
     return getattr(found, "to_watch", found)
 
 
-def _stage(env: Env | HostedSource, seed: int, path: Path | None) -> Stage:
-    """Where `env` is played so that it can be seen."""
+def stage_of(env: Env | HostedSource, seed: int, filmed: bool) -> Stage:
+    """Where `env` is played so that it can be seen: `filmed`, in pictures that are not shown by itself."""
     if isinstance(env, HostedSource):
-        return OnHost(env, seed, _mode(env, path))
+        return OnHost(env, seed, _mode(env, filmed))
     twin = _twin(env)
     if twin is not None:
-        return OnHost(twin, seed, _mode(twin, path))
+        return OnHost(twin, seed, _mode(twin, filmed))
     if not any(getattr(env, way, None) for way in ("render", "text")) and not is_image(env.spec.obs):
         raise CannotWatch(
             f"{getattr(env, 'name', type(env).__name__)} cannot be seen: give its class a render(env_state) that "
             "returns uint8 [height, width, 3], or a text(env_state)."
         )
     return InGraph(env, seed)
+
+
+def unlit(env: Env | HostedSource, seed: int) -> Stage:
+    """Where `env` is played if nobody looks."""
+    return OnHost(env, seed, None) if isinstance(env, HostedSource) else InGraph(env, seed)
 
 
 def _twin(env: Env) -> HostedSource | None:
@@ -124,14 +129,14 @@ def _shapes(spec: Spec) -> list[Any]:
     return [tree, *((leaf.shape, leaf.dtype) if isinstance(leaf, Box) else leaf for leaf in leaves)]
 
 
-def _mode(source: HostedSource, path: Path | None) -> str:
+def _mode(source: HostedSource, filmed: bool) -> str:
     """How a hosted environment should draw: for a file, in a window of its own, or as text."""
     if isinstance(source.made, VectorEnv):
         raise CannotWatch(
             f"{source.name} is a ready vector environment: pass the id, class or factory of one to watch."
         )
     known = _render_modes(source)
-    if path is not None:
+    if filmed:
         if known and "rgb_array" not in known:
             raise CannotWatch(
                 f"{source.name} draws no pictures, only {', '.join(map(repr, known))}: leave the path out to see it."

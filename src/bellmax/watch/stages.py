@@ -1,7 +1,8 @@
 """Where one environment is played and looked at: in the graph, or on the host.
 
 A stage has `reset() -> obs`, `step(action) -> Outcome`, and says what there is to see: `picture()`
-(uint8 [height, width, 3]) and `text()`, each None if there is no such thing.
+(uint8 [height, width, 3]) and `text()`, each None if there is no such thing. `drawn(obs)` is the picture of what
+need not be the case: an observation that is a picture, or one from which the state can be told.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from bellmax.core import Env, Outcome
 from bellmax.envs.adaptors import MissingDependency
 from bellmax.envs.adaptors.gymnasium import HostedSource
 from bellmax.envs.adaptors.gymnasium_copies import Uncopyable, make, recipe_of, surrounded
-from bellmax.spaces import is_image
+from bellmax.spaces import Box, is_image
 from bellmax.watch.film import CannotWatch
 
 
@@ -27,11 +28,13 @@ class Stage(Protocol):
     name: str
     fps: float  # steps a second that look natural
     action: Any  # the space of actions
+    obs: Any  # and of what is seen
 
     def reset(self) -> Any: ...
     def step(self, action: Any) -> Outcome: ...
     def picture(self) -> np.ndarray | None: ...
     def text(self) -> str | None: ...
+    def drawn(self, obs: Any) -> np.ndarray | None: ...
     def close(self) -> None: ...
 
 
@@ -39,7 +42,8 @@ class InGraph:
     """A JAX environment. Its picture is its own (`render`) or, if what is observed is a picture, that."""
 
     def __init__(self, env: Env, seed: int):
-        self.env, self.name, self.action = env, getattr(env, "name", type(env).__name__), env.spec.action
+        self.env, self.name = env, getattr(env, "name", type(env).__name__)
+        self.obs, self.action, _ = env.spec
         self.fps = getattr(env, "frames_per_second", 30)
         self._key = jax.random.key(seed)
         self._reset, self._step = jax.jit(lambda key: env.reset(key)), jax.jit(lambda *now: env.step(*now))
@@ -71,17 +75,29 @@ class InGraph:
         """The same in letters."""
         return None if self._text is None else self._text(self._env_state)
 
+    def drawn(self, obs: Any) -> np.ndarray | None:
+        """What would be seen where `obs` is; None if that cannot be told."""
+        if is_image(self.obs):
+            return pixels(np.asarray(obs), highest(self.obs))
+        state_of: Callable[[Any], Any] | None = getattr(self.env, "state_of", None)
+        if self._render is None or state_of is None:
+            return None
+        return checked(self._render(state_of(obs)), self.name)
+
     def close(self) -> None:
         """There is nothing to close."""
 
 
 class OnHost:
-    """A hosted environment made with `mode` ("rgb_array", "human" or "ansi"), looked at before it resets itself."""
+    """A hosted environment made with `mode` ("rgb_array", "human" or "ansi"), looked at before it resets itself.
 
-    def __init__(self, source: HostedSource, seed: int, mode: str):
-        self.name, self._mode, self._filmed = source.name, mode, None  # type: str, str, Filmed | None
+    With None nobody looks.
+    """
+
+    def __init__(self, source: HostedSource, seed: int, mode: str | None):
+        self.name, self._mode, self._filmed = source.name, mode, None  # type: str, str | None, Filmed | None
         self._hosted = HostedSource(self._factory(source), source.kwargs, "sync").vector(1, seed, mode)
-        self.action = self._hosted.spec.action
+        self.obs, self.action, _ = self._hosted.spec
         self.fps: float = (self._filmed.metadata or {}).get("render_fps") or 30 if self._filmed else 30
         self._next: Any = None
         self._seen: Any = None
@@ -89,6 +105,7 @@ class OnHost:
     def _factory(self, source: HostedSource) -> Callable[..., gym.Env]:
         def factory(**kwargs: Any) -> gym.Env:
             self._filmed = Filmed(_made(source, kwargs))
+            self._filmed.looked_at = self._mode is not None
             return self._filmed
 
         factory.__name__ = source.name
@@ -115,6 +132,10 @@ class OnHost:
         """The same in letters."""
         return str(self._seen) if self._mode == "ansi" else None
 
+    def drawn(self, obs: Any) -> np.ndarray | None:
+        """What would be seen where `obs` is; None if that cannot be told."""
+        return pixels(np.asarray(obs), highest(self.obs)) if is_image(self.obs) else None
+
     def close(self) -> None:
         """Close the environment and its window."""
         self._hosted.close()
@@ -135,8 +156,8 @@ class OnHost:
 
 def _made(source: HostedSource, kwargs: dict[str, Any]) -> gym.Env:
     """One environment; an object that nobody knows how to make again is taken as it is."""
-    made, mode = source.made, kwargs["render_mode"]
-    if isinstance(made, gym.Env) and made.spec is None and made.render_mode != mode:
+    made, mode = source.made, kwargs.get("render_mode")
+    if isinstance(made, gym.Env) and made.spec is None and mode not in (None, made.render_mode):
         raise CannotWatch(
             f"{source.name} was made with render_mode={made.render_mode!r}: make it with {mode!r}, or pass its class."
         )
@@ -151,6 +172,7 @@ class Filmed(gym.Wrapper):
     """Looks at the environment after every step, before anybody can reset it."""
 
     seen: Any = None
+    looked_at = True
 
     def step(self, action: Any) -> Any:
         answer = self.env.step(action)
@@ -159,7 +181,7 @@ class Filmed(gym.Wrapper):
 
     def look(self) -> Any:
         """What the environment shows now; a window draws itself."""
-        return None if self.env.render_mode == "human" else self.env.render()
+        return self.env.render() if self.looked_at and self.env.render_mode != "human" else None
 
 
 def checked(picture: Any, name: str) -> np.ndarray:
@@ -171,11 +193,20 @@ def checked(picture: Any, name: str) -> np.ndarray:
     return array
 
 
-def pixels(obs: np.ndarray) -> np.ndarray:
-    """An observed picture, channels first or last, as colours; more than three channels get a colour each."""
+def highest(space: Box) -> float | None:
+    """The number that stands for white, if the space says so."""
+    high = float(space.bounds()[1].max())
+    return high if np.isfinite(high) else None
+
+
+def pixels(obs: np.ndarray, high: float | None = None) -> np.ndarray:
+    """An observed picture, channels first or last, as colours; more than three channels get a colour each.
+
+    `high` is white; the largest number that is seen, if it is not given.
+    """
     if obs.shape[0] < obs.shape[-1]:
         obs = obs.transpose(1, 2, 0)
-    scaled = obs.astype(np.float64) / (255 if obs.dtype == np.uint8 else max(float(obs.max()), 1e-9))
+    scaled = obs.astype(np.float64) / (255 if obs.dtype == np.uint8 else high or max(float(obs.max()), 1e-9))
     channels = obs.shape[-1]
     if channels == 3:
         return np.round(255 * scaled.clip(0, 1)).astype(np.uint8)

@@ -31,13 +31,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bellmax.core import Algorithm, Decision, Spec, Transition
+from bellmax.core import Algorithm, Decision, Outcome, Spec, Transition
 from bellmax.experience import Sequences
 from bellmax.maths.optimise import descend, follow, global_norm, laprop
 from bellmax.maths.returns import lambda_return
 from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import quantile, weighted_mean
-from bellmax.models import imagine
+from bellmax.models import imagine, unrolled
 from bellmax.models.dream import Dream
 from bellmax.models.rows import Rows, lay_out
 from bellmax.models.rssm import SIZES, Latent
@@ -117,6 +117,14 @@ class DreamerV3(Algorithm):
     def look(self, world: WorldModel, obs: Any, key: Array, memory: Memory) -> Latent:
         """Where the model believes that it is, now that it sees `obs`."""
         return world.observe(world.recall(memory), memory.action, world.embed(obs), key, self.unimix)[0]
+
+    def foresee(self, state: State, obs: Any, memory: Memory, actions: Any, key: Array) -> Outcome:
+        """What would come of `actions` [time, ...] (see `models.Foresees`)."""
+        look_key, dream_key = jax.random.split(key)
+        world = state.network.world
+        latent = self.look(world, obs, look_key, memory)
+        outcome = unrolled(Dream(world, self.unimix), latent, actions, dream_key)
+        return outcome._replace(obs=jax.vmap(world.decoder.picture)(outcome.obs))
 
     def update(self, state: State, batch: Transition, key: Array) -> tuple[State, dict[str, Array]]:
         grads, (metrics, low, high) = jax.grad(self.loss, has_aux=True)(state.network, state, batch, key)

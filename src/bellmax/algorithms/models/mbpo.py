@@ -24,13 +24,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from bellmax.core import Algorithm, Decision, Spec, Transition
+from bellmax.core import Algorithm, Decision, Outcome, Spec, Transition
 from bellmax.experience import Replay, loose_steps
 from bellmax.experience.loose_steps import LooseSteps
 from bellmax.maths.batches import flatten_time
 from bellmax.maths.chance import invert, uniform
 from bellmax.maths.delayed import when
-from bellmax.models import Ensemble, EnsembleWorld, imagine
+from bellmax.models import Ensemble, EnsembleWorld, imagine, unrolled
 from bellmax.ranges import Count, NonNegative, Unit, Whole
 from bellmax.spaces import zeros
 
@@ -100,6 +100,10 @@ class MBPO(Algorithm):
 
     def begin(self, state: State, obs: Any, key: Array) -> Any:
         return self.learner.begin(state.learner, obs, key)
+
+    def foresee(self, state: State, obs: Any, memory: Any, actions: Any, key: Array) -> Outcome:
+        """What would come of `actions` [time, ...] (see `models.Foresees`)."""
+        return unrolled(EnsembleWorld(self.models.best(state.models)), obs, actions, key)
 
     def observe(self, state: State, fresh: Transition) -> State:
         trained_on = fresh._replace(weight=fresh.weight * (1.0 - fresh.extras["held_out"]))

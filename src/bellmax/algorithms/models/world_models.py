@@ -23,14 +23,15 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from bellmax.core import Algorithm, Decision, Spec, Transition
+from bellmax.core import Algorithm, Decision, Outcome, Spec, Transition
 from bellmax.experience import Sequences
 from bellmax.maths.mixtures import kl_from_standard_normal
 from bellmax.maths.optimise import clipped_adam, descend, global_norm
 from bellmax.maths.schedules import Scheduled, at
 from bellmax.maths.statistics import weighted_mean
-from bellmax.models.mixture_dream import seen
-from bellmax.networks.autoencoder import Autoencoder, scaled
+from bellmax.models import unrolled
+from bellmax.models.mixture_dream import MixtureDream, MixtureDreamState, seen
+from bellmax.networks.autoencoder import Autoencoder, scaled, unscaled
 from bellmax.networks.mixture_memory import MixtureMemory
 from bellmax.ranges import Count, NonNegative, Positive
 from bellmax.spaces import Box, Discrete, Space, is_image, sample
@@ -84,6 +85,13 @@ class WorldModels(Algorithm):
         z = state.autoencoder.encode(obs[None])[0][0]
         action = controlled(state.controller, seen(z, memory), state.memory.actions.spaces[0])
         return Decision(action, {}, state.memory(memory, z, action)[0])
+
+    def foresee(self, state: State, obs: Any, memory: Any, actions: Any, key: Array) -> Outcome:
+        """What would come of `actions` [time, ...] (see `models.Foresees`)."""
+        z = state.autoencoder.encode(obs[None])[0]
+        outcome = unrolled(MixtureDream(state.memory, z), MixtureDreamState(z[0], memory), actions, key)
+        pictures = jax.vmap(state.autoencoder.decode)(outcome.obs[:, : self.latent])
+        return outcome._replace(obs=unscaled(pictures, obs.dtype))
 
     def update(self, state: State, batch: Transition, key: Array) -> tuple[State, dict[str, Array]]:
         see_key, *keys = jax.random.split(key, 3)

@@ -32,7 +32,7 @@ import jax.numpy as jnp
 import mctx
 from jax import Array
 
-from bellmax.core import Algorithm, Decision, Spec, Transition
+from bellmax.core import Algorithm, Decision, Outcome, Spec, Transition
 from bellmax.experience import PrioritisedSequences, Sequences
 from bellmax.maths.distributional import divergence, expectation, two_hot
 from bellmax.maths.distributions import Categorical
@@ -110,6 +110,11 @@ class MuZero(Algorithm):
 
     def greedy(self, state: State, obs: Any, key: Array, memory: Any = None) -> Decision:
         return Decision(self.think(state.network, state.turn, obs, key, noise=0.0).action[0])
+
+    def foresee(self, state: State, obs: Any, memory: Any, actions: Array, key: Array) -> Outcome:
+        """What `actions` [time] would pay (see `models.Foresees`); of observations and ends nothing is said."""
+        reward = self.number(self.unrolled(state.network, obs, actions)[2])
+        return Outcome(None, reward, jnp.ones_like(reward), jnp.zeros(len(reward), bool))
 
     def observe(self, state: State, fresh: Transition) -> State:
         """A discount below 0 says that turns are taken."""
