@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jax
 
-MOST = 10_000  # memory maps of the process; Linux allows 65,530, and each program has a few
+MOST = 15_000  # memory maps of the process; Linux allows 65,530, and each program has a few
 MAPS = Path("/proc/self/maps")
 
 

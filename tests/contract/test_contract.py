@@ -22,15 +22,16 @@ def case(request):
     forget_if_many()
 
 
-def started(case):
-    """A run before its first round."""
-    return start(case.algorithm, case.env, jax.random.key(1), case.num_envs)
+@pytest.fixture(scope="module")
+def first(case):
+    """What an algorithm begins with."""
+    return start(case.algorithm, case.env, jax.random.key(1), case.num_envs).state
 
 
 @pytest.fixture(scope="module")
 def begun(case):
     """A run after two rounds that learned, and the batch of the next."""
-    run = started(case)
+    run = start(case.algorithm, case.env, jax.random.key(1), case.num_envs)
     rounds = jnp.int32(2 + case.algorithm.experience.waits(case.num_envs))
     run, _ = ingraph.advance(case.algorithm, case.env, run, rounds, jnp.int32(10**9))
     fresh, key = jax.jit(ingraph.last_batch)(case.algorithm, case.env, run)
@@ -76,8 +77,8 @@ def close(one, other, tolerance=1e-5):
         np.testing.assert_allclose(x, y, atol=tolerance, rtol=tolerance)
 
 
-def test_state_is_a_tree_of_arrays_that_keeps_its_shape(case, begun, update):
-    batch, first = begun[1], started(case).state
+def test_state_is_a_tree_of_arrays_that_keeps_its_shape(begun, first, update):
+    batch = begun[1]
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(first))
     after, metrics = update(first, batch, jax.random.key(0))
     assert jax.tree.structure(after) == jax.tree.structure(first)

@@ -74,10 +74,21 @@ def advance(case, logged):
 
 
 @pytest.fixture(scope="module")
-def begun(case, logged, advance):
-    """A run after two updates, and the batch of the next."""
+def beginning(case, logged):
+    """A run before its first update."""
     spec = Spec(case.env.spec.obs, case.env.spec.action)
-    run = advance(quick(lambda key: offline.start(case.algorithm, logged, spec, key))(jax.random.key(1)), 2)
+    return quick(lambda key: offline.start(case.algorithm, logged, spec, key))(jax.random.key(1))
+
+
+@pytest.fixture(scope="module")
+def first(beginning):
+    return beginning.state
+
+
+@pytest.fixture(scope="module")
+def begun(case, logged, beginning, advance):
+    """A run after two updates, and the batch of the next."""
+    run = advance(beginning, 2)
     buffer, fresh, key = offline.served(case.algorithm, logged, run)
     return run, case.algorithm.experience.sample(buffer, fresh, key)
 
