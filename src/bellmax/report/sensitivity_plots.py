@@ -29,12 +29,12 @@ class Grid(NamedTuple):
 
 
 def plot_grids(
-    grids: Mapping[str, Grid], path: str | Path | None = None, title: str = "", caption: str = ""
+    grids: Mapping[str, Grid], path: str | Path | None = None, title: str = "", caption: str | None = None
 ) -> Path | Figure:
     """Grids of the same parameters, by name -> the file written, or the figure if there is no path.
 
-    Bands are from the worst seed to the best; the environment's own value is a dotted line, or a frame on a map. Raises
-    ValueError where grids differ.
+    Bands are from the worst seed to the best; the environment's own value is a dotted line, or a frame on a map. The
+    caption says so where none is given. Raises ValueError where grids differ.
     """
     import matplotlib
 
@@ -52,9 +52,19 @@ def plot_grids(
         else:
             _draw_curves(several, grids)
         figure.suptitle(textwrap.fill(title, int(size[0] * 9)), x=0.01, ha="left", fontsize=13)
+        caption = legend(first) if caption is None else caption
         if caption:
             figure.supxlabel(textwrap.fill(caption, int(size[0] * 14)), fontsize=9, color=GREY, x=0.01, ha="left")
         return figure if path is None else save(figure, Path(path))
+
+
+def legend(grid: Grid) -> str:
+    """What the marks mean."""
+    if len(grid.parameters) != 2:
+        band = "; band: from the worst seed to the best" if len(grid.scores) > 1 else ""
+        return f"Dotted: the environment as it is{band}."
+    places = [_index(values, grid.usual[name]) for name, values in grid.parameters.items()]
+    return "" if None in places else "Framed: the environment as it is."
 
 
 def _draw_curves(several: Any, grids: Mapping[str, Grid]) -> None:
