@@ -135,6 +135,7 @@ NOTES = (
     "On bits and on seas the score is the share of greedy episodes that reach the goal; training is their return.",
     "Scores do not depend on what else the machine does, so these rows ran beside other work.",
     "LunarLander was broken off once and gone on with; by then seeds 0 to 3 had finished.",
+    "The starts on HalfCheetah ran beside other work; DroQ's was broken off and gone on with.",
     "Without hindsight one of three seeds of FetchReach learns all the same, perhaps since its goals are near enough "
     "for an actor that is paid for its entropy. The bound comes from results with other settings.",
 )
